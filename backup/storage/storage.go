@@ -1,0 +1,108 @@
+// Package storage says what a place must offer so that a repository can rest
+// there: named, immutable documents that are whole or absent.
+//
+// A document is written once, under a name that is (except for "config") the
+// SHA-256 of its bytes, and never changed afterwards. Everything above relies
+// on two promises: when Save returns nil the document survives a power cut,
+// and a document that can be loaded was completely written.
+package storage
+
+import (
+	"context"
+	"path"
+)
+
+// Kind is the sort of a document; it is also the name of its folder.
+type Kind string
+
+// The kinds of a restic repository, format version 2 (and 1).
+const (
+	Config   Kind = "config"
+	Key      Kind = "keys"
+	Snapshot Kind = "snapshots"
+	Index    Kind = "index"
+	Lock     Kind = "locks"
+	Pack     Kind = "data"
+)
+
+// Name addresses one document. ID is 64 lower-case hex digits; it is empty
+// for Config, of which there is one.
+type Name struct {
+	Kind Kind
+	ID   string
+}
+
+// Path is the place of the document in restic's default layout, with slashes:
+// "config", "keys/<id>", "data/<first two digits>/<id>".
+func (n Name) Path() string {
+	switch {
+	case n.Kind == Config:
+		return string(Config)
+	case n.Kind == Pack && len(n.ID) > 2:
+		return path.Join(string(Pack), n.ID[:2], n.ID)
+	}
+	return path.Join(string(n.Kind), n.ID)
+}
+
+// String names the document for people.
+func (n Name) String() string {
+	if n.Kind == Config {
+		return "config"
+	}
+	if len(n.ID) > 10 {
+		return string(n.Kind) + "/" + n.ID[:10]
+	}
+	return string(n.Kind) + "/" + n.ID
+}
+
+// Info is what a listing tells about a document.
+type Info struct {
+	Name Name
+	Size int64 // bytes as stored
+}
+
+// Storage is a place where documents rest. All methods may be called from
+// many goroutines at once. An error wraps backup.ErrNotFound when the document
+// is not there, backup.ErrStorageFull when there is no room, and
+// backup.ErrReadOnly when the place cannot be written; any other error may
+// pass if the call is repeated. Every method obeys its context.
+type Storage interface {
+	// Location is how a person would write the place down, without secrets.
+	Location() string
+
+	// Create makes the empty layout. It is no error if parts are there
+	// already, but backup.ErrRepositoryExists if a config is.
+	Create(ctx context.Context) error
+
+	// Save stores data under name, durably, before it returns nil. Saving a
+	// name that exists with the same bytes succeeds. A failed Save leaves
+	// nothing that List, Stat or Load would show. data is not kept.
+	Save(ctx context.Context, name Name, data []byte) error
+
+	// Load reads length bytes from offset into buf, growing it when it is too
+	// small, and returns the filled slice. A negative length means up to the
+	// end. A document that ends before offset+length is an error that wraps
+	// backup.ErrDamaged.
+	Load(ctx context.Context, name Name, buf []byte, offset, length int64) ([]byte, error)
+
+	// Stat tells the size of one document.
+	Stat(ctx context.Context, name Name) (Info, error)
+
+	// List calls fn for every whole document of a kind, in no order. Names
+	// that do not parse as an id are passed over. It stops at fn's error. A
+	// kind without any document is no error.
+	List(ctx context.Context, kind Kind, fn func(Info) error) error
+
+	// Remove deletes a document. Removing what is not there is an error that
+	// wraps backup.ErrNotFound. The deletion is durable on return.
+	Remove(ctx context.Context, name Name) error
+
+	// Close releases what the place holds open.
+	Close() error
+}
+
+// Space is an optional ability: a place that knows how much room it has.
+type Space interface {
+	// Space tells free and total bytes for the user the program runs as.
+	Space(ctx context.Context) (free, total uint64, err error)
+}
