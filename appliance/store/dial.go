@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"emrvault/appliance/errs"
+)
+
+// pragmas become part of the connection's address, so every connection of
+// a pool has them. They are constants: SQLite runs their text as it is.
+var (
+	common = []string{
+		"busy_timeout(5000)",
+		"journal_mode(WAL)",
+		"synchronous(FULL)", // NORMAL may forget the last commits at a power cut
+		"foreign_keys(1)",
+		"temp_store(MEMORY)",
+		"trusted_schema(0)",
+	}
+	writePragmas = common
+	readPragmas  = append(common[:len(common):len(common)], "query_only(1)")
+)
+
+// dial makes a pool of connections. Writers begin immediate transactions:
+// one that first reads and then writes would otherwise fail as busy when
+// another wrote in between.
+func dial(path string, pragmas []string, conns int) (*sql.DB, error) {
+	query := url.Values{"_pragma": pragmas}
+	if conns == 1 {
+		query.Set("_txlock", "immediate")
+	}
+	// The path travels escaped, so that '?', '#' and '%' in a folder name
+	// stay part of the name.
+	address := url.URL{Scheme: "file", OmitHost: true, Path: slashed(path), RawQuery: query.Encode()}
+	db, err := sql.Open("sqlite", address.String())
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "store.open", "path", path)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// prove asks SQLite for a quick check of all pages. The file of a box is some
+// megabytes, so this takes a moment once per start.
+func (s *Store) prove(ctx context.Context) error {
+	var finding string
+	err := s.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&finding)
+	if err == nil && finding == "ok" {
+		return nil
+	}
+	if err != nil && !damage(err) {
+		return errs.Wrap(errs.Internal, err, "store.open", "path", s.path)
+	}
+	if err != nil {
+		finding = err.Error()
+	}
+	return errs.Wrap(errs.Conflict, err, "store.damaged", "path", s.path, "finding", finding)
+}
+
+// damage says whether SQLite found the file to be no whole database.
+func damage(err error) bool {
+	var told *sqlite.Error
+	if !errors.As(err, &told) {
+		return false
+	}
+	code := told.Code() & 0xff
+	return code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
+}
