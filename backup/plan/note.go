@@ -1,0 +1,104 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"emrvault/appliance/locale"
+)
+
+// Note is a sentence for people: the key of a text and its arguments (name,
+// value pairs). It is kept in the store and told in the reader's language,
+// so durations, sizes and moments keep their type on the way.
+type Note struct {
+	Key  string
+	Args []any
+}
+
+// Size is a number of bytes inside a Note.
+type Size int64
+
+// Say makes a Note.
+func Say(key string, args ...any) Note { return Note{Key: key, Args: args} }
+
+// IsZero says that there is nothing to tell.
+func (n Note) IsZero() bool { return n.Key == "" }
+
+// In tells the note in a language.
+func (n Note) In(l locale.Lang) string {
+	if n.IsZero() {
+		return ""
+	}
+	args := make([]any, len(n.Args))
+	for i, a := range n.Args {
+		if size, ok := a.(Size); ok {
+			a = l.Bytes(int64(size))
+		}
+		args[i] = a
+	}
+	return l.T(n.Key, args...)
+}
+
+// noteJSON is a note on disk; each argument is plain, or an object that names
+// its type.
+type noteJSON struct {
+	Key  string `json:"key"`
+	Args []any  `json:"args,omitempty"`
+}
+
+// MarshalJSON writes the note with typed arguments.
+func (n Note) MarshalJSON() ([]byte, error) {
+	out := noteJSON{Key: n.Key, Args: make([]any, len(n.Args))}
+	for i, a := range n.Args {
+		switch v := a.(type) {
+		case time.Duration:
+			a = map[string]any{"seconds": v.Seconds()}
+		case time.Time:
+			a = map[string]any{"time": v.UTC().Format(time.RFC3339Nano)}
+		case Size:
+			a = map[string]any{"bytes": int64(v)}
+		case error:
+			a = v.Error()
+		case fmt.Stringer:
+			a = v.String()
+		}
+		out.Args[i] = a
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (n *Note) UnmarshalJSON(data []byte) error {
+	var in noteJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return fmt.Errorf("note: %w", err)
+	}
+	n.Key, n.Args = in.Key, in.Args
+	for i, a := range n.Args {
+		n.Args[i] = typed(a)
+	}
+	return nil
+}
+
+func typed(a any) any {
+	object, ok := a.(map[string]any)
+	if !ok {
+		if f, isNumber := a.(float64); isNumber && f == float64(int64(f)) {
+			return int64(f)
+		}
+		return a
+	}
+	if s, ok := object["seconds"].(float64); ok {
+		return time.Duration(s * float64(time.Second))
+	}
+	if b, ok := object["bytes"].(float64); ok {
+		return Size(b)
+	}
+	if text, ok := object["time"].(string); ok {
+		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return t
+		}
+	}
+	return a
+}
