@@ -12,6 +12,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"io/fs"
 	"time"
@@ -74,6 +75,10 @@ type Capture struct {
 	Version  string    `json:"version"` // of the server or engine, where there is one
 	Damaged  bool      `json:"damaged"` // the source itself is damaged; what could be had was captured
 	Findings []Finding `json:"findings,omitempty"`
+
+	// Details are what only the kind knows: tables and rows, log positions.
+	// The kind's package says how they read; nil where there are none.
+	Details json.RawMessage `json:"details,omitempty"`
 }
 
 // Sink takes a view. Its methods may be called from many goroutines.
@@ -127,7 +132,8 @@ type Point interface {
 	// Open reads one file of the snapshot.
 	Open(ctx context.Context, path string) (io.ReadCloser, error)
 
-	// Restore writes the folder or file at path below dir, which is made when
-	// absent; "/" restores everything. Content is verified while written.
+	// Restore writes what lies at path into dir, which is made when absent: a
+	// folder's content directly, a file under its own name; "/" restores
+	// everything. Content is verified while written.
 	Restore(ctx context.Context, path, dir string, progress backup.Progress) error
 }
