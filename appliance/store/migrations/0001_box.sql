@@ -18,3 +18,87 @@ CREATE TABLE secrets (
     sealed  TEXT NOT NULL,
     changed TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- People who may sign in. A name is kept as typed and compared without regard
+-- to letter case.
+CREATE TABLE users (
+    id           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL,
+    folded       TEXT NOT NULL UNIQUE,       -- name in lower case
+    full_name    TEXT NOT NULL DEFAULT '',
+    roles        TEXT NOT NULL,              -- JSON list of role words
+    password     TEXT NOT NULL,              -- argon2id in its usual text form
+    disabled     INTEGER NOT NULL DEFAULT 0,
+    created      TEXT NOT NULL,
+    changed      TEXT NOT NULL,
+    password_at  TEXT NOT NULL,
+    last_sign_in TEXT,
+    last_address TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+-- The one-time link of the first start: one row at most, its token hashed.
+CREATE TABLE setup_token (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    hash    TEXT NOT NULL,
+    expires TEXT NOT NULL
+) STRICT;
+
+-- Failed sign-ins by subject, "name:<folded>" or "address:<ip>".
+CREATE TABLE sign_in_failure (
+    subject  TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    last     TEXT NOT NULL,
+    until    TEXT NOT NULL                   -- no attempt counts before this moment
+) STRICT, WITHOUT ROWID;
+
+-- A session is known by the hash of its token. An ended one stays until it
+-- would have expired, so that a request still under way cannot revive it.
+CREATE TABLE sessions (
+    hash    TEXT PRIMARY KEY,
+    user    INTEGER REFERENCES users (id) ON DELETE CASCADE,
+    data    BLOB NOT NULL,
+    expires TEXT NOT NULL,
+    ended   TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_user ON sessions (user);
+CREATE INDEX sessions_expires ON sessions (expires);
+
+-- Work of the box: waiting, running, done. The owner is the process that runs
+-- it; a running job of another owner was interrupted.
+CREATE TABLE jobs (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind      TEXT NOT NULL,
+    key       TEXT NOT NULL DEFAULT '',      -- no two waiting or running jobs of one key
+    params    TEXT NOT NULL DEFAULT 'null',  -- JSON
+    result    TEXT NOT NULL DEFAULT 'null',  -- JSON
+    trigger   TEXT NOT NULL CHECK (trigger IN ('schedule', 'manual', 'catch-up', 'after-crash')),
+    by        TEXT NOT NULL DEFAULT '',
+    state     TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'interrupted')),
+    stage     TEXT NOT NULL DEFAULT '',
+    progress  TEXT NOT NULL DEFAULT 'null',  -- JSON of the last heartbeat
+    problems  INTEGER NOT NULL DEFAULT 0,
+    error     TEXT NOT NULL DEFAULT 'null',  -- JSON: the failure in every language
+    owner     TEXT NOT NULL DEFAULT '',
+    attempt   INTEGER NOT NULL DEFAULT 1,
+    follows   INTEGER,                       -- the interrupted job this one repeats
+    settled   INTEGER NOT NULL DEFAULT 0,    -- an interrupted job: somebody decided whether to repeat it
+    told      INTEGER NOT NULL DEFAULT 0,    -- an ended job: the listeners have heard of it
+    created   TEXT NOT NULL,
+    started   TEXT,
+    heartbeat TEXT,
+    ended     TEXT
+) STRICT;
+CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key <> '' AND state IN ('queued', 'running');
+CREATE INDEX jobs_state ON jobs (state, id);
+CREATE INDEX jobs_kind ON jobs (kind, id);
+CREATE INDEX jobs_of_key ON jobs (key, id);
+
+CREATE TABLE job_events (
+    job   INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    seq   INTEGER NOT NULL,
+    at    TEXT NOT NULL,
+    type  TEXT NOT NULL CHECK (type IN ('state', 'stage', 'log', 'problem')),
+    key   TEXT NOT NULL DEFAULT '',          -- key of a text, or the word of a stage or state
+    args  TEXT NOT NULL DEFAULT 'null',      -- JSON: name, value pairs
+    PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
