@@ -1,0 +1,133 @@
+// Package run carries out what package plan has written down.
+//
+// A due plan becomes a job. The job looks at free space and asks the source
+// whether it is ready, lets it hand one consistent view to the archive, reads
+// the finished snapshot back from the repository, and only then writes a
+// recovery point down, in the same transaction that ends the step. Whatever
+// fails before that leaves packs nobody refers to, which the next prune
+// collects; nothing half done ever looks like a recovery point. Afterwards old
+// points expire by the plan's policy and a drill job is handed in for the new
+// one.
+//
+// Two rules guard what is there. Nothing expires while the newest point is of
+// a damaged source or its drill has failed, because then the older points are
+// the ones that will be needed. And the newest wholly proven point never
+// expires.
+//
+// The Scheduler keeps each plan's next moment in the store. A box that was
+// switched off runs a missed plan once when it comes back and tells how many
+// moments went by. Every problem a person must act on is told to the Desk.
+package run
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"emrvault/backup/plan"
+)
+
+// Kinds of job. Drill is registered by package drill.
+const (
+	KindBackup  = "backup"
+	KindRestore = "restore"
+	KindCheck   = "check"
+	KindDrill   = "drill"
+)
+
+// BackupRequest is what a backup job is told.
+type BackupRequest struct {
+	Plan   int64 `json:"plan"`
+	Missed int   `json:"missed,omitempty"` // due moments that went by unrun
+}
+
+// RestoreRequest is what a restore job is told.
+type RestoreRequest struct {
+	Point   int64    `json:"point"`
+	Target  string   `json:"target"`            // folder on this machine, empty or new
+	Include []string `json:"include,omitempty"` // patterns or paths inside the point; none: all
+	Verify  bool     `json:"verify"`            // read everything back from the target
+}
+
+// RestoreResult is what a restore job leaves.
+type RestoreResult struct {
+	Files    int64  `json:"files"`
+	Dirs     int64  `json:"dirs"`
+	Bytes    int64  `json:"bytes"`
+	Verified bool   `json:"verified"`
+	Target   string `json:"target"`
+}
+
+// CheckRequest is what a check job is told.
+type CheckRequest struct {
+	Repository int64   `json:"repository"`
+	ReadData   bool    `json:"read_data"`        // read every byte
+	Subset     float64 `json:"subset,omitempty"` // or this share of the packs, 0..1
+}
+
+// CheckResult is what a check job leaves.
+type CheckResult struct {
+	Packs    int64       `json:"packs"`
+	Bytes    int64       `json:"bytes"`
+	Findings []plan.Note `json:"findings,omitempty"`
+}
+
+// DrillRequest is what a drill job is told.
+type DrillRequest struct {
+	Plan  int64 `json:"plan"`
+	Point int64 `json:"point,omitempty"` // 0: the newest
+}
+
+// Desk opens tickets. It is handed in by the front door; the backup wing does
+// not know who sits behind it.
+type Desk interface {
+	// OpenSystem opens a ticket of source 系统 whose subject and text are keys
+	// of the texts. An open ticket of the same dedup word gets a line instead
+	// of a twin.
+	OpenSystem(ctx context.Context, dedup string, subject, text plan.Note) error
+}
+
+// Entry is one line of a folder inside a point.
+type Entry struct {
+	Name    string    `json:"name"`
+	Path    string    `json:"path"` // inside the point, absolute, slashes
+	Kind    string    `json:"kind"` // dir, file, symlink, dev, chardev, fifo, socket
+	Size    int64     `json:"size"` // file: bytes; dir: 0
+	Items   int       `json:"items,omitempty"`
+	ModTime time.Time `json:"mtime"`
+	Target  string    `json:"target,omitempty"` // symlink
+	Change  string    `json:"change,omitempty"` // Change…, against the point before
+}
+
+// How an entry compares with the point before.
+const (
+	ChangeNone = "same"
+	ChangeNew  = "new"
+	ChangeMod  = "changed"
+)
+
+// Folder is one folder of a point, as a page shows it.
+type Folder struct {
+	Point   plan.Point
+	Before  *plan.Point // the point compared with; nil: there is none
+	Path    string
+	Crumbs  []Crumb // from the root to Path
+	Entries []Entry // folders first, then by name; one page of them
+	Total   int     // entries that meet the search
+}
+
+// Crumb is one step on the way to a folder.
+type Crumb struct{ Name, Path string }
+
+// Page chooses a part of a folder.
+type Page struct {
+	Search string // part of a name
+	Offset int
+	Limit  int // 0: 200
+}
+
+// File is one file inside a point, open for reading.
+type File struct {
+	Entry
+	io.ReadSeekCloser
+}
