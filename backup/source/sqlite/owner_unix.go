@@ -1,0 +1,36 @@
+//go:build unix
+
+package sqlite
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// errForeignShm sends a capture to the copy at rest.
+var errForeignShm = errors.New("reading would leave a file that the database's owner may not open")
+
+// foreignShm says that reading path might make SQLite create the shared-memory
+// file of a write-ahead log under our name, and the application, which runs as
+// somebody else, could then not open its own database. Root hands such files
+// to the owner; everybody else must not make them.
+func foreignShm(path string) bool {
+	if os.Geteuid() == 0 {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() {
+		return false
+	}
+	_, err = os.Stat(path + "-shm")
+	return err != nil
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
