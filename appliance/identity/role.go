@@ -61,7 +61,7 @@ func (r Role) Permissions() []Permission {
 			TicketRead, TicketWrite, SettingsRead,
 		}
 	case Viewer:
-		return []Permission{OverviewRead, PlanRead, DrillRead, TicketRead}
+		return []Permission{OverviewRead, PlanRead, PointRead, DrillRead, TicketRead}
 	}
 	return nil
 }
