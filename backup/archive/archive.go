@@ -1,0 +1,201 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"emrvault/backup"
+	"emrvault/backup/repository"
+	"emrvault/backup/repository/blob"
+	"emrvault/backup/snapshot"
+	"emrvault/backup/source"
+)
+
+// Options say how the snapshot is labelled and what is compared.
+type Options struct {
+	Host, User string   // of the machine the data comes from; empty: this one
+	Tags       []string //
+	Excludes   []string // patterns, beside those of the file sets
+	Time       time.Time
+	Program    string // name and version of the program, for the snapshot
+	Scratch    string // folder in which the capture's scratch folder is made; empty: the system's
+
+	// Parent is compared with for changes; nil: the newest snapshot of the
+	// same host and paths. Force reads everything again.
+	Parent *snapshot.Snapshot
+	Force  bool
+
+	Progress backup.Progress // nil is silent
+}
+
+// Problem is something that did not go into the snapshot as it should.
+type Problem struct {
+	Path string
+	Err  error
+	Kept bool // it is in the snapshot, but may not be consistent
+}
+
+// Error names the path and what was wrong.
+func (p Problem) Error() string { return p.Path + ": " + p.Err.Error() }
+
+// Result is what came of a run. It is whole also beside an error that wraps
+// backup.ErrIncomplete.
+type Result struct {
+	Snapshot *snapshot.Snapshot
+	Summary  snapshot.Summary
+	Problems []Problem
+}
+
+// ErrChanged marks a file that changed while it was read, each time it was
+// tried. It was kept as it was read.
+var ErrChanged = errors.New("file changed while it was read")
+
+// Run makes one snapshot of what capture hands to the sink. It takes the
+// append lock itself and works under the lock's context.
+//
+// When sources could not be read, the snapshot exists, the result lists the
+// problems, and the error wraps backup.ErrIncomplete.
+func Run(ctx context.Context, repo *repository.Repository, opts Options, capture func(ctx context.Context, sink source.Sink) error) (*Result, error) {
+	opts, err := opts.filled()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := repo.Lock(ctx, repository.Append)
+	if err != nil {
+		return nil, fmt.Errorf("lock repository for the backup: %w", err)
+	}
+	r := &run{repo: repo, opts: opts, began: time.Now()}
+	result, err := r.make(lock.Context(), capture)
+	if unlockErr := lock.Unlock(); unlockErr != nil {
+		// The point is safe; the lock goes stale by itself within half an hour.
+		opts.Progress.Problem("lock", unlockErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return result, r.incomplete()
+}
+
+func (o Options) filled() (Options, error) {
+	if o.Progress == nil {
+		o.Progress = backup.Silent{}
+	}
+	if o.Time.IsZero() {
+		o.Time = time.Now()
+	}
+	if o.User == "" {
+		o.User = currentUser()
+	}
+	if o.Host != "" {
+		return o, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return o, fmt.Errorf("name of this host: %w", err)
+	}
+	o.Host = host
+	return o, nil
+}
+
+// run is one backup under way.
+type run struct {
+	repo  *repository.Repository
+	opts  Options
+	began time.Time
+
+	mu       sync.Mutex
+	problems []Problem
+}
+
+func (r *run) make(ctx context.Context, capture func(context.Context, source.Sink) error) (*Result, error) {
+	if err := r.repo.LoadIndex(ctx); err != nil {
+		return nil, fmt.Errorf("load index: %w", err)
+	}
+	s := newSink(r)
+	defer s.close()
+	var root blob.ID
+	var writer *repository.Writer
+	err := r.repo.Write(ctx, func(ctx context.Context, w *repository.Writer) error {
+		writer = w
+		var err error
+		root, err = s.collect(ctx, w, capture)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.opts.Progress.Stage(backup.StageIndex)
+	sn := r.describe(s, root)
+	sum := s.counts.summary(writer.Stats())
+	sum.BackupStart, sum.BackupEnd = r.began, time.Now()
+	sn.Summary = &sum
+	if err := r.record(ctx, sn); err != nil {
+		return nil, err
+	}
+	return &Result{Snapshot: sn, Summary: sum, Problems: r.problems}, nil
+}
+
+func (r *run) describe(s *sink, root blob.ID) *snapshot.Snapshot {
+	sn := &snapshot.Snapshot{
+		Time: r.opts.Time, Tree: root, Paths: s.paths(), Hostname: r.opts.Host, Username: r.opts.User,
+		Tags: r.opts.Tags, Excludes: s.excludes(), ProgramVersion: r.opts.Program,
+	}
+	sn.UID, sn.GID = ids()
+	if s.parent != nil {
+		if id, err := blob.ParseID(s.parent.ID); err == nil {
+			sn.Parent = id
+		}
+	}
+	return sn
+}
+
+// record stores the snapshot and reads it back: only what the repository
+// gives again is a recovery point.
+func (r *run) record(ctx context.Context, sn *snapshot.Snapshot) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := snapshot.Save(ctx, r.repo, sn); err != nil {
+		return err
+	}
+	r.opts.Progress.Stage(backup.StageRecord)
+	back, err := snapshot.Load(ctx, r.repo, sn.ID)
+	if err != nil {
+		return fmt.Errorf("read back snapshot: %w", err)
+	}
+	want, err := json.Marshal(sn)
+	if err != nil {
+		return fmt.Errorf("compare snapshot: %w", err)
+	}
+	got, err := json.Marshal(back)
+	if err != nil {
+		return fmt.Errorf("compare snapshot: %w", err)
+	}
+	if !bytes.Equal(want, got) {
+		return fmt.Errorf("snapshot %s reads back different: %w", sn.Short(), backup.ErrDamaged)
+	}
+	return nil
+}
+
+func (r *run) problem(p Problem) {
+	r.mu.Lock()
+	r.problems = append(r.problems, p)
+	r.mu.Unlock()
+	r.opts.Progress.Problem(p.Path, p.Err)
+}
+
+func (r *run) incomplete() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	slices.SortFunc(r.problems, func(a, b Problem) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) })
+	first := r.problems[0]
+	return fmt.Errorf("%w: %d, first %s: %w", backup.ErrIncomplete, len(r.problems), first.Path, first.Err)
+}
