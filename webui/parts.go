@@ -1,0 +1,83 @@
+package webui
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"emrvault/webui/overview"
+	"emrvault/webui/protection"
+	"emrvault/webui/security"
+	"emrvault/webui/system"
+)
+
+// Parts is everything the pages need from the rest of the house; main.go hands
+// it in. The first group must be there. A nil part of the second group is not
+// in this version: neither its routes nor its menu lines exist.
+type Parts struct {
+	Version  string
+	Now      func() time.Time
+	Log      *slog.Logger
+	Site     func() Site // as set now
+	TLS      *tls.Config // nil: plain HTTP, on loopback only
+	Sessions scs.Store
+	Users    security.Users
+	Starter  security.Starter // the one-time link of the first start
+	Storage  security.Storage // repositories and their recovery sheets
+	Settings system.Settings
+
+	Tickets     func(context.Context) (int, error) // how many are open, for the badge
+	Jobs        protection.Jobs
+	Certificate system.Certificate
+}
+
+func (p Parts) check() error {
+	switch {
+	case p.Now == nil, p.Log == nil, p.Site == nil:
+		return errors.New("webui: clock, log and site are needed")
+	case p.Sessions == nil, p.Users == nil, p.Starter == nil, p.Storage == nil, p.Settings == nil:
+		return errors.New("webui: sessions, users, first start, storage and settings are needed")
+	}
+	return nil
+}
+
+func (p Parts) openTickets(ctx context.Context) (int, error) {
+	if p.Tickets == nil {
+		return 0, nil
+	}
+	return p.Tickets(ctx)
+}
+
+// areas are the handlers, one value for each folder of pages.
+type areas struct {
+	security    *security.Pages
+	setup       *security.Setup
+	users       *security.UserPages
+	settings    *system.Pages
+	preferences *system.Preferences
+	jobs        *protection.JobPages
+	overview    *overview.Pages
+}
+
+func (s *Server) build() areas {
+	p := s.parts
+	a := areas{
+		security:    security.New(s.render, s.sessions, p.Users),
+		users:       security.NewUserPages(s.render, p.Users),
+		settings:    system.New(s.render, p.Settings, p.Certificate, s.static),
+		preferences: system.NewPreferences(s.render, p.TLS != nil),
+	}
+	a.setup = security.NewSetup(s.render, a.security, p.Starter, p.Storage, p.Now)
+	if p.Jobs != nil {
+		a.jobs = protection.NewJobPages(s.render, p.Jobs, s.done)
+	}
+	a.overview = overview.New(s.render)
+	return a
+}
+
+func escape(path string) string { return url.QueryEscape(path) }
