@@ -27,8 +27,7 @@ type Parts struct {
 	TLS      *tls.Config // nil: plain HTTP, on loopback only
 	Sessions scs.Store
 	Users    security.Users
-	Starter  security.Starter // the one-time link of the first start
-	Storage  security.Storage // repositories and their recovery sheets
+	Start    security.Start
 	Settings system.Settings
 
 	Tickets     func(context.Context) (int, error) // how many are open, for the badge
@@ -40,7 +39,7 @@ func (p Parts) check() error {
 	switch {
 	case p.Now == nil, p.Log == nil, p.Site == nil:
 		return errors.New("webui: clock, log and site are needed")
-	case p.Sessions == nil, p.Users == nil, p.Starter == nil, p.Storage == nil, p.Settings == nil:
+	case p.Sessions == nil, p.Users == nil, p.Start.Link == nil, p.Start.Storage == nil, p.Start.Places == nil, p.Settings == nil:
 		return errors.New("webui: sessions, users, first start, storage and settings are needed")
 	}
 	return nil
@@ -72,7 +71,7 @@ func (s *Server) build() areas {
 		settings:    system.New(s.render, p.Settings, p.Certificate, s.static),
 		preferences: system.NewPreferences(s.render, p.TLS != nil),
 	}
-	a.setup = security.NewSetup(s.render, a.security, p.Starter, p.Storage, p.Now)
+	a.setup = security.NewSetup(s.render, a.security, p.Start)
 	if p.Jobs != nil {
 		a.jobs = protection.NewJobPages(s.render, p.Jobs, s.done)
 	}

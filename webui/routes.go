@@ -45,6 +45,7 @@ func (s *Server) Routes() []Route {
 		{post, "/setup/:token", Public, a.setup.Administrator},
 		{get, "/first-steps", identity.SettingsWrite, a.setup.Steps},
 		{post, "/first-steps/storage", identity.SettingsWrite, a.setup.Place},
+		{post, "/first-steps/sheet/new", identity.SettingsWrite, a.setup.Make},
 		{post, "/first-steps/sheet", identity.SettingsWrite, a.setup.Confirm},
 
 		{get, "/", identity.OverviewRead, a.overview.Show},

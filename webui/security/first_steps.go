@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"emrvault/appliance/errs"
-	"emrvault/appliance/secret"
+	"emrvault/backup/plan"
 	"emrvault/webui/render"
 )
 
@@ -40,21 +40,32 @@ func steps(now int) []step {
 	return list
 }
 
-// next says what is left to do once the administrator exists.
-func (s *Setup) next(ctx context.Context) (int, error) {
-	places, err := s.storage.Places(ctx)
+// left is what is still to do once the administrator exists.
+type left struct {
+	step  int
+	place plan.Repository // whose sheet is missing
+}
+
+func (s *Setup) next(ctx context.Context) (left, error) {
+	places, err := s.start.Places.Repositories(ctx)
 	if err != nil {
-		return 0, err
+		return left{}, err
 	}
 	if len(places) == 0 {
-		return stepPlace, nil
+		return left{step: stepPlace}, nil
 	}
-	for _, p := range places {
-		if !p.Confirmed {
-			return stepSheet, nil
+	for _, place := range places {
+		if place.Sheet != plan.SheetConfirmed {
+			return left{stepSheet, place}, nil
 		}
 	}
-	return allDone, nil
+	return left{step: allDone}, nil
+}
+
+// Pending says whether something of the first start is still to be done.
+func (s *Setup) Pending(ctx context.Context) (bool, error) {
+	next, err := s.next(ctx)
+	return err == nil && next.step != allDone, err
 }
 
 // Steps is GET /first-steps: the step that is next, or the overview when all
@@ -64,10 +75,10 @@ func (s *Setup) Steps(c render.Context) {
 	switch {
 	case err != nil:
 		s.render.Error(c, err)
-	case next == stepPlace:
-		s.render.Page(c, "security/setup_place", placePage{Folder: s.storage.Suggest(), Steps: steps(stepPlace)})
-	case next == stepSheet:
-		s.showSheet(c, http.StatusOK, "")
+	case next.step == stepPlace:
+		s.render.Page(c, "security/setup_place", placePage{Folder: s.start.Folder, Steps: steps(stepPlace)})
+	case next.step == stepSheet:
+		s.showSheet(c, http.StatusOK, next.place, "")
 	default:
 		s.render.Redirect(c, "/")
 	}
@@ -79,10 +90,13 @@ type placePage struct {
 	Steps           []step
 }
 
+// placeName is the name of the repository made here, for verbs and plans.
+const placeName = "local"
+
 // Place is POST /first-steps/storage.
 func (s *Setup) Place(c render.Context) {
-	lang, folder := render.FrameOf(c).Lang, strings.TrimSpace(c.PostForm("folder"))
-	err := s.storage.CreatePlace(render.Ctx(c), lang.T("web.setup.place.name"), folder)
+	folder := strings.TrimSpace(c.PostForm("folder"))
+	_, err := s.start.Storage.Create(render.Ctx(c), placeName, folder)
 	switch {
 	case err == nil:
 		s.render.Redirect(c, "/first-steps")
@@ -90,76 +104,98 @@ func (s *Setup) Place(c render.Context) {
 		s.render.Error(c, err)
 	default:
 		s.render.PageStatus(c, http.StatusUnprocessableEntity, "security/setup_place",
-			placePage{folder, lang.Error(err), steps(stepPlace)})
+			placePage{folder, render.FrameOf(c).Lang.Error(err), steps(stepPlace)})
 	}
 }
 
-// sheetPage is the data of setup_sheet.html.
+// sheetPage is the data of setup_sheet.html. Without groups it offers to make
+// the sheet.
 type sheetPage struct {
+	Place         plan.Repository
 	Groups        []string
 	First, Second int
-	Places        []Place
 	Problem       string
 	Steps         []step
 }
 
-// current is the sheet on the screen; a new one when there is none, or when
-// the last was forgotten on a screen for too long.
-func (s *Setup) current() shownSheet {
+// showSheet shows the sheet that waits for its confirmation. A page that is
+// loaded again shows the same sheet, so that a paper just printed stays good.
+func (s *Setup) showSheet(c render.Context, status int, place plan.Repository, problem string) {
+	d := sheetPage{Place: place, Problem: problem, Steps: steps(stepSheet)}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sheet == nil || s.now().After(s.sheet.until) {
-		first, second := secret.AskFor()
-		s.sheet = &shownSheet{secret.NewSheet(), first, second, s.now().Add(sheetTime)}
+	sheet, shown := s.shown[place.ID]
+	s.mu.Unlock()
+	first, second, err := s.start.Storage.AskFor(place.ID)
+	if shown && err == nil {
+		d.Groups, d.First, d.Second = sheet.Groups(), first, second
 	}
-	return *s.sheet
+	s.render.PageStatus(c, status, "security/setup_sheet", d)
 }
 
-// forget drops the sheet from memory.
-func (s *Setup) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sheet = nil
-}
-
-func (s *Setup) showSheet(c render.Context, status int, problem string) {
-	places, err := s.storage.Places(render.Ctx(c))
+// Make is POST /first-steps/sheet/new: a new sheet, from now on the only one
+// that waits.
+func (s *Setup) Make(c render.Context) {
+	next, ok := s.atSheet(c)
+	if !ok {
+		return
+	}
+	sheet, err := s.start.Storage.AddSheet(render.Ctx(c), next.place.ID)
 	if err != nil {
 		s.render.Error(c, err)
 		return
 	}
-	sheet := s.current()
-	s.render.PageStatus(c, status, "security/setup_sheet", sheetPage{
-		Groups: sheet.Groups(), First: sheet.first, Second: sheet.second, Places: places, Problem: problem, Steps: steps(stepSheet),
-	})
+	s.mu.Lock()
+	s.shown[next.place.ID] = sheet
+	s.mu.Unlock()
+	s.render.Redirect(c, "/first-steps")
+}
+
+// atSheet makes sure that the sheet is what is next; otherwise it has led on.
+func (s *Setup) atSheet(c render.Context) (left, bool) {
+	next, err := s.next(render.Ctx(c))
+	switch {
+	case err != nil:
+		s.render.Error(c, err)
+	case next.step != stepSheet:
+		s.render.Redirect(c, "/first-steps")
+	default:
+		return next, true
+	}
+	return left{}, false
 }
 
 // Confirm is POST /first-steps/sheet: two groups typed back prove that the
-// sheet exists on paper; only then does it become a key.
+// sheet exists on paper.
 func (s *Setup) Confirm(c render.Context) {
-	ctx, lang := render.Ctx(c), render.FrameOf(c).Lang
-	next, err := s.next(ctx)
-	if err != nil {
+	next, ok := s.atSheet(c)
+	if !ok {
+		return
+	}
+	lang, ctx := render.FrameOf(c).Lang, render.Ctx(c)
+	if c.PostForm("kept") == "" {
+		s.showSheet(c, http.StatusUnprocessableEntity, next.place, lang.T("web.setup.sheet.keep-first"))
+		return
+	}
+	err := s.start.Storage.ConfirmSheet(ctx, next.place.ID, c.PostForm("first"), c.PostForm("second"))
+	if errs.KindOf(err) == errs.Internal {
 		s.render.Error(c, err)
 		return
 	}
-	if next != stepSheet {
+	if err != nil {
+		s.showSheet(c, http.StatusUnprocessableEntity, next.place, lang.Error(err))
+		return
+	}
+	s.forget(next.place.ID)
+	if again, err := s.next(ctx); err == nil && again.step != allDone {
 		s.render.Redirect(c, "/first-steps")
 		return
 	}
-	sheet := s.current()
-	if !sheet.Confirms(sheet.first, c.PostForm("first")) || !sheet.Confirms(sheet.second, c.PostForm("second")) {
-		s.showSheet(c, http.StatusUnprocessableEntity, lang.T("web.setup.sheet.wrong"))
-		return
-	}
-	if c.PostForm("kept") == "" {
-		s.showSheet(c, http.StatusUnprocessableEntity, lang.T("web.setup.sheet.keep-first"))
-		return
-	}
-	if err := s.storage.AddSheet(ctx, sheet.Sheet); err != nil {
-		s.render.Error(c, err)
-		return
-	}
-	s.forget()
 	s.render.Done(c, "/", "web.setup.done")
+}
+
+// forget drops a sheet from memory; from here on it exists on paper only.
+func (s *Setup) forget(repository int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.shown, repository)
 }

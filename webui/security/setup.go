@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"time"
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/identity"
 	"emrvault/appliance/secret"
+	"emrvault/backup/plan"
 	"emrvault/webui/render"
 )
 
@@ -19,53 +19,41 @@ type Starter interface {
 	CreateFirst(ctx context.Context, token string, ask identity.NewUser) (identity.User, error)
 }
 
-// Storage is the repositories, as far as the first start needs them.
+// Storage makes repositories and their recovery sheets; *run.Repositories.
 type Storage interface {
-	// Places lists the repositories there are.
-	Places(ctx context.Context) ([]Place, error)
-	// CreatePlace makes a repository in a folder of this machine.
-	CreatePlace(ctx context.Context, name, folder string) error
-	// AddSheet gives every repository that has no confirmed sheet the key of
-	// this one and notes that two groups were typed back.
-	AddSheet(ctx context.Context, sheet secret.Sheet) error
-	// Suggest is a folder offered for the first repository.
-	Suggest() string
+	Create(ctx context.Context, name, location string) (plan.Repository, error)
+	AddSheet(ctx context.Context, repository int64) (secret.Sheet, error)
+	AskFor(repository int64) (first, second int, err error)
+	ConfirmSheet(ctx context.Context, repository int64, first, second string) error
 }
 
-// Place is one repository.
-type Place struct {
-	Name      string
-	Location  string // without secrets
-	ID        string // the repository's own id, hex; printed on the sheet
-	Confirmed bool   // its recovery sheet lies in a safe
+// Places lists the repositories there are; *plan.Book.
+type Places interface {
+	Repositories(ctx context.Context) ([]plan.Repository, error)
+}
+
+// Start is what the wizard of the first start needs.
+type Start struct {
+	Link    Starter
+	Storage Storage
+	Places  Places
+	Folder  string // offered for the first repository
 }
 
 // Setup is the wizard of the first start: administrator, storage place,
 // recovery sheet.
 type Setup struct {
-	render  *render.Renderer
-	gate    *Pages
-	starter Starter
-	storage Storage
-	now     func() time.Time
+	render *render.Renderer
+	gate   *Pages
+	start  Start
 
 	mu    sync.Mutex
-	sheet *shownSheet // nil: none is on a screen
+	shown map[int64]secret.Sheet // by repository: on a screen, not yet confirmed
 }
-
-// shownSheet is a sheet somebody is copying down. It is nowhere but here.
-type shownSheet struct {
-	secret.Sheet
-	first, second int // groups to type back
-	until         time.Time
-}
-
-// sheetTime is how long a sheet that was shown waits to be confirmed.
-const sheetTime = 2 * time.Hour
 
 // NewSetup makes the wizard.
-func NewSetup(r *render.Renderer, gate *Pages, starter Starter, storage Storage, now func() time.Time) *Setup {
-	return &Setup{render: r, gate: gate, starter: starter, storage: storage, now: now}
+func NewSetup(r *render.Renderer, gate *Pages, start Start) *Setup {
+	return &Setup{render: r, gate: gate, start: start, shown: map[int64]secret.Sheet{}}
 }
 
 // administratorPage is the data of setup_admin.html.
@@ -77,7 +65,7 @@ type administratorPage struct {
 // Link is GET /setup/:token.
 func (s *Setup) Link(c render.Context) {
 	token := c.Param("token")
-	err := s.starter.CheckSetup(render.Ctx(c), token)
+	err := s.start.Link.CheckSetup(render.Ctx(c), token)
 	switch errs.KindOf(err) {
 	case "":
 		s.render.Page(c, "security/setup_admin", administratorPage{Token: token, Steps: steps(1)})
@@ -99,7 +87,7 @@ func (s *Setup) goOn(c render.Context) {
 		return
 	}
 	path := "/"
-	if next != allDone {
+	if next.step != allDone {
 		path = "/first-steps"
 	}
 	if render.PersonOf(c) == nil {
@@ -139,7 +127,7 @@ func (s *Setup) create(c render.Context, form administratorPage) (identity.User,
 	if c.PostForm("password") != c.PostForm("again") {
 		return identity.User{}, errTwice
 	}
-	return s.starter.CreateFirst(render.Ctx(c), form.Token, identity.NewUser{
+	return s.start.Link.CreateFirst(render.Ctx(c), form.Token, identity.NewUser{
 		Name: form.Name, FullName: form.FullName, Roles: []identity.Role{identity.Admin}, Password: c.PostForm("password"),
 	})
 }

@@ -1,15 +1,10 @@
 // Package security holds the pages about people: sign-in, one's own account,
 // the first start, and the list of users.
 //
-// What main.go must hand in:
-//
-//   - Users and Starter: *identity.Directory.
-//   - Storage: the repositories of the box. The wizard of the first start asks
-//     what there is, makes the first one in a local folder when there is none
-//     (the demo brings its own), and gives each the second key of the recovery
-//     sheet. The sheet lives in the memory of this process until two of its
-//     groups were typed back, and only then becomes a key: a setup that is
-//     broken off leaves no key that nobody holds on paper.
+// The wizard of the first start asks what repositories there are, makes the
+// first one in a local folder when there is none (the demo brings its own), and
+// shows the recovery sheet of each. A sheet lives in memory only until two of
+// its groups were typed back; after a restart it is made anew.
 package security
 
 import (
