@@ -1,0 +1,193 @@
+package restore
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"emrvault/backup"
+	"emrvault/backup/repository"
+	"emrvault/backup/snapshot"
+)
+
+// Tar writes the folder or file at a path of the snapshot as a tar stream,
+// with names from the snapshot's root. The repository's index must be loaded.
+func Tar(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, w io.Writer) error {
+	t := tar.NewWriter(w)
+	err := stream(ctx, repo, sn, name, func(name string, n *snapshot.Node) error {
+		return tarEntry(ctx, repo, t, name, n)
+	})
+	if err != nil {
+		return err // without the end marks the stream shows that it is not whole
+	}
+	return t.Close()
+}
+
+// Zip is Tar for people on Windows; names are UTF-8.
+func Zip(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, w io.Writer) error {
+	z := zip.NewWriter(w)
+	err := stream(ctx, repo, sn, name, func(name string, n *snapshot.Node) error {
+		return zipEntry(ctx, repo, z, name, n)
+	})
+	if err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+func stream(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, fn func(string, *snapshot.Node) error) error {
+	top, err := snapshot.Lookup(ctx, repo, sn, name)
+	if err != nil {
+		return err
+	}
+	name = path.Clean("/" + name)
+	each := func(name string, n *snapshot.Node) error {
+		if err := fn(strings.TrimPrefix(name, "/"), n); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	if name != "/" {
+		if err := each(name, top); err != nil {
+			return err
+		}
+	}
+	if !top.IsDir() {
+		return nil
+	}
+	return snapshot.Walker{Visit: each}.Walk(ctx, repo, name, top.Subtree)
+}
+
+var tarKinds = map[snapshot.NodeType]byte{
+	snapshot.File: tar.TypeReg, snapshot.Dir: tar.TypeDir, snapshot.Symlink: tar.TypeSymlink,
+	snapshot.Device: tar.TypeBlock, snapshot.CharDevice: tar.TypeChar, snapshot.Fifo: tar.TypeFifo,
+}
+
+func tarEntry(ctx context.Context, repo *repository.Repository, t *tar.Writer, name string, n *snapshot.Node) error {
+	kind, ok := tarKinds[n.Type]
+	if !ok {
+		return nil // a socket has no place in an archive
+	}
+	h := &tar.Header{
+		Typeflag: kind, Name: name, Linkname: n.LinkTarget, Mode: posixMode(n.Mode), Uid: int(n.UID), Gid: int(n.GID),
+		Uname: n.User, Gname: n.Group, ModTime: n.ModTime, Format: tar.FormatPAX, PAXRecords: map[string]string{},
+	}
+	if n.IsDir() {
+		h.Name += "/"
+	}
+	if kind == tar.TypeBlock || kind == tar.TypeChar {
+		h.Devmajor, h.Devminor = deviceNumbers(n.Device)
+	}
+	for _, x := range n.Xattrs {
+		if !strings.ContainsAny(x.Name, "=\x00") {
+			h.PAXRecords["SCHILY.xattr."+x.Name] = string(x.Value)
+		}
+	}
+	var content io.ReadSeekCloser
+	if n.Type == snapshot.File {
+		var err error
+		if content, h.Size, err = openSized(ctx, repo, n); err != nil {
+			return err
+		}
+		defer content.Close() // only read
+	}
+	if err := t.WriteHeader(h); err != nil || content == nil {
+		return err
+	}
+	_, err := io.Copy(t, content)
+	return err
+}
+
+// openSized also gives the length that will really come.
+func openSized(ctx context.Context, repo *repository.Repository, n *snapshot.Node) (io.ReadSeekCloser, int64, error) {
+	r, err := Open(ctx, repo, n)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := r.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = r.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, r.Close())
+	}
+	return r, size, nil
+}
+
+func posixMode(mode fs.FileMode) int64 {
+	bits := int64(mode.Perm())
+	for bit, m := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if mode&m != 0 {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+// deviceNumbers splits st_rdev as Linux lays it out.
+func deviceNumbers(dev uint64) (major, minor int64) {
+	return int64(dev>>8&0xfff | dev>>32&^0xfff), int64(dev&0xff | dev>>12&^0xff&0xffffffff)
+}
+
+func zipEntry(ctx context.Context, repo *repository.Repository, z *zip.Writer, name string, n *snapshot.Node) error {
+	h := &zip.FileHeader{Name: readable(name), Modified: n.ModTime, Method: zip.Deflate}
+	h.SetMode(n.Mode)
+	switch n.Type {
+	case snapshot.Dir:
+		h.Name += "/"
+		h.Method = zip.Store
+		_, err := z.CreateHeader(h)
+		return err
+	case snapshot.Symlink:
+		w, err := z.CreateHeader(h)
+		if err == nil {
+			_, err = io.WriteString(w, n.LinkTarget)
+		}
+		return err
+	case snapshot.File:
+		return zipFile(ctx, repo, z, h, n)
+	case snapshot.Device, snapshot.CharDevice, snapshot.Fifo, snapshot.Socket:
+		return nil // zip has no place for them
+	}
+	return fmt.Errorf("unknown type %q: %w", n.Type, backup.ErrDamaged)
+}
+
+func zipFile(ctx context.Context, repo *repository.Repository, z *zip.Writer, h *zip.FileHeader, n *snapshot.Node) error {
+	content, err := Open(ctx, repo, n)
+	if err != nil {
+		return err
+	}
+	defer content.Close() // only read
+	w, err := z.CreateHeader(h)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, content)
+	return err
+}
+
+// readable writes bytes that are not UTF-8 as %xx, so that every name in the
+// archive can be shown and no two become one.
+func readable(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	var b strings.Builder
+	for len(name) > 0 {
+		r, size := utf8.DecodeRuneInString(name)
+		if r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&b, "%%%02X", name[0])
+		} else {
+			b.WriteString(name[:size])
+		}
+		name = name[size:]
+	}
+	return b.String()
+}
