@@ -2,14 +2,20 @@ package repository
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
+
+	"emrvault/backup"
+	"emrvault/backup/storage"
 )
 
 // LockMode says what the holder is going to do.
 type LockMode int
 
 const (
-	// Read means only reading; blobs must not vanish meanwhile.
+	// Read means only reading; nothing must vanish meanwhile.
 	Read LockMode = iota
 	// Append means adding blobs and snapshots.
 	Append
@@ -17,45 +23,223 @@ const (
 	Exclusive
 )
 
-// LockInfo tells who holds a lock.
-type LockInfo struct {
-	ID        string    `json:"id"`
-	Time      time.Time `json:"time"`
-	Exclusive bool      `json:"exclusive"`
-	Host      string    `json:"hostname"`
-	User      string    `json:"username"`
-	PID       int       `json:"pid"`
-	Stale     bool      `json:"stale"` // older than 30 minutes, or its process is gone
+// The clocks of restic's lock protocol.
+const (
+	settle       = 200 * time.Millisecond // others may have locked at the same moment
+	refreshAge   = 5 * time.Minute
+	lostAge      = 22*time.Minute + 30*time.Second // well before others may call it stale
+	lockTick     = 10 * time.Second
+	unlockMargin = time.Minute
+)
+
+// Lock is a held lock. It refreshes itself until Unlock; if that does not work
+// for 22.5 minutes, or somebody has removed it, its context ends.
+type Lock struct {
+	repo   *Repository
+	file   lockFile
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	loops  sync.WaitGroup
+
+	mu        sync.Mutex
+	id        string   // empty when none lies in the repository
+	old       []string // replaced by id, but not removed yet
+	refreshed time.Time
 }
 
-// Lock is a held lock. It refreshes itself until Unlock.
-type Lock struct{}
+// Lock takes a lock; the work it guards must use its Context. A lock of
+// somebody else in the way is a *LockedError.
+//
+// On read-only media nothing can change and no lock can be written: there Read
+// and Exclusive return at once a lock that is not Held, and Append is refused
+// with backup.ErrReadOnly.
+func (r *Repository) Lock(ctx context.Context, mode LockMode) (*Lock, error) {
+	l := &Lock{repo: r, file: newLockFile(mode == Exclusive)}
+	err := l.take(ctx)
+	if errors.Is(err, backup.ErrReadOnly) && mode != Append {
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock repository %s: %w", r.storage.Location(), err)
+	}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	if l.id != "" {
+		l.loops.Go(l.refreshLoop)
+		l.loops.Go(l.guard)
+	}
+	return l, nil
+}
 
-// Lock takes a lock; the work it guards must use its Context.
-func (r *Repository) Lock(ctx context.Context, mode LockMode) (*Lock, error) { return nil, errSoon }
+func (l *Lock) take(ctx context.Context) error {
+	if gate, ok := l.repo.storage.(storage.Gate); ok {
+		if err := gate.Writable(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.conflict(ctx); err != nil {
+		return err
+	}
+	if err := l.write(ctx); err != nil {
+		return err
+	}
+	err := pause(ctx, settle)
+	if err == nil {
+		err = l.conflict(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, l.removeOwn(ctx))
+	}
+	return nil
+}
 
-// Context is cancelled when the lock is lost; its cause is backup.ErrLockLost.
-func (l *Lock) Context() context.Context { return nil }
+// conflict looks for somebody else's lock in the way.
+func (l *Lock) conflict(ctx context.Context) error {
+	ids, err := l.repo.listIDs(ctx, storage.Lock)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if id == l.id {
+			continue
+		}
+		info, ok, err := l.repo.readLock(ctx, id)
+		if err != nil {
+			return err
+		}
+		if ok && (info.Exclusive || l.file.Exclusive) {
+			return &LockedError{Lock: info}
+		}
+	}
+	return nil
+}
+
+// write stores the lock under a new name and notes when.
+func (l *Lock) write(ctx context.Context) error {
+	f := l.file
+	f.Time = time.Now()
+	id, err := l.repo.SaveUnpacked(ctx, storage.Lock, f)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Round drops the monotonic clock, which stands still while the machine sleeps.
+	if l.id != "" {
+		l.old = append(l.old, l.id)
+	}
+	l.id, l.refreshed = id.String(), f.Time.Round(0)
+	return nil
+}
+
+// age is how long ago others could see a sign of life.
+func (l *Lock) age() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Round(0).Sub(l.refreshed)
+}
+
+// guard ends the context when the lock has not been refreshed for too long. It
+// runs beside refreshLoop, because a refresh may hang.
+func (l *Lock) guard() {
+	l.tick(func() {
+		if l.age() >= lostAge {
+			l.lose(fmt.Errorf("it could not be refreshed for %v", lostAge))
+		}
+	})
+}
+
+// refreshLoop refreshes when it is time, and again at every tick while that
+// fails.
+func (l *Lock) refreshLoop() {
+	l.tick(func() {
+		if l.age() < refreshAge {
+			return
+		}
+		// Any other failure is tried again at the next tick; guard says when
+		// it has lasted too long.
+		if err := l.refresh(); absent(err) {
+			l.lose(errors.New("somebody has removed it"))
+		}
+	})
+}
+
+func (l *Lock) tick(fn func()) {
+	ticker := time.NewTicker(lockTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			fn()
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+func (l *Lock) lose(why error) {
+	l.cancel(fmt.Errorf("%w: %w", backup.ErrLockLost, why))
+}
+
+// refresh writes a new lock and removes the old one. If the old one is gone,
+// somebody may have relied on its absence already, and to go on would be wrong.
+func (l *Lock) refresh() error {
+	if _, err := l.repo.storage.Stat(l.ctx, storage.Name{Kind: storage.Lock, ID: l.current()}); err != nil {
+		return err
+	}
+	if err := l.write(l.ctx); err != nil {
+		return err
+	}
+	return l.removeOld(l.ctx)
+}
+
+// removeOld removes what write has replaced; what cannot be removed now is
+// tried again at the next refresh and by Unlock.
+func (l *Lock) removeOld(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.old) > 0 {
+		if err := l.repo.removeLock(ctx, l.old[0]); err != nil {
+			return err
+		}
+		l.old = l.old[1:]
+	}
+	return nil
+}
+
+func (l *Lock) current() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.id
+}
+
+// Context ends when the context the lock was taken with does, when the lock is
+// lost (its cause then wraps backup.ErrLockLost), and with Unlock.
+func (l *Lock) Context() context.Context { return l.ctx }
 
 // Held tells whether a lock really lies in the repository; it does not on
 // read-only media, where nobody can change anything.
-func (l *Lock) Held() bool { return false }
+func (l *Lock) Held() bool { return l.current() != "" }
 
-// Unlock gives the lock back, also after the context has ended. A second call does nothing.
-func (l *Lock) Unlock() error { return errSoon }
-
-// Locks lists who holds locks.
-func (r *Repository) Locks(ctx context.Context) ([]LockInfo, error) { return nil, errSoon }
-
-// RemoveStaleLocks removes locks older than 30 minutes and those of dead processes of this host.
-func (r *Repository) RemoveStaleLocks(ctx context.Context) (removed int, err error) {
-	return 0, errSoon
+// Unlock gives the lock back, also after the context has ended. A second call
+// does nothing.
+func (l *Lock) Unlock() error {
+	l.cancel(context.Canceled)
+	l.loops.Wait()
+	return l.removeOwn(l.ctx)
 }
 
-// RemoveOwnStaleLocks removes only locks of this host whose process is dead.
-func (r *Repository) RemoveOwnStaleLocks(ctx context.Context) (removed int, err error) {
-	return 0, errSoon
+func (l *Lock) removeOwn(ctx context.Context) error {
+	id := l.current()
+	if id == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockMargin)
+	defer cancel()
+	if err := errors.Join(l.removeOld(ctx), l.repo.removeLock(ctx, id)); err != nil {
+		return fmt.Errorf("give the lock back: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.id = ""
+	return nil
 }
-
-// RemoveAllLocks removes every lock, whoever holds it.
-func (r *Repository) RemoveAllLocks(ctx context.Context) (removed int, err error) { return 0, errSoon }

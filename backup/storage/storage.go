@@ -10,6 +10,7 @@ package storage
 import (
 	"context"
 	"path"
+	"time"
 )
 
 // Kind is the sort of a document; it is also the name of its folder.
@@ -43,6 +44,21 @@ func (n Name) Path() string {
 	}
 	return path.Join(string(n.Kind), n.ID)
 }
+
+// IsID tells whether a file's name is one: 64 lower-case hex digits.
+func IsID(name string) bool {
+	if len(name) != idDigits {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+const idDigits = 64
 
 // String names the document for people.
 func (n Name) String() string {
@@ -105,4 +121,18 @@ type Storage interface {
 type Space interface {
 	// Space tells free and total bytes for the user the program runs as.
 	Space(ctx context.Context) (free, total uint64, err error)
+}
+
+// Gate is an optional ability: a place that can tell beforehand whether it
+// takes writes.
+type Gate interface {
+	// Writable returns nil, or an error that wraps backup.ErrReadOnly.
+	Writable(ctx context.Context) error
+}
+
+// Sweeper is an optional ability: a place where a killed program leaves parts
+// of documents that nobody can see.
+type Sweeper interface {
+	// Sweep removes such parts if they are older than age and tells how many.
+	Sweep(ctx context.Context, age time.Duration) (int, error)
 }

@@ -1,0 +1,100 @@
+package repository
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"emrvault/backup"
+	"emrvault/backup/repository/pack"
+)
+
+// codec compresses and expands zstd frames. Both halves keep a bounded number
+// of working memories and may be used by many goroutines.
+type codec struct {
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder // as many bytes as the buffer has room for
+	free    *zstd.Decoder // for documents whose length nobody has told, up to maxDocument
+}
+
+const (
+	// windowSize is what restic writes; a larger window only costs memory with
+	// pieces of about a megabyte.
+	windowSize = 512 << 10
+	// maxDocument bounds documents that are not blobs (index, snapshot, lock).
+	maxDocument = 512 << 20
+)
+
+func newCodec() (*codec, error) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(windowSize), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
+	if err != nil {
+		return nil, fmt.Errorf("set up compression: %w", err)
+	}
+	options := []zstd.DOption{
+		zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderMaxWindow(pack.MaxBlob), zstd.WithDecoderLowmem(true),
+	}
+	decoder, err := zstd.NewReader(nil, append(options, zstd.WithDecoderMaxMemory(pack.MaxBlob), zstd.WithDecodeAllCapLimit(true))...)
+	if err != nil {
+		return nil, fmt.Errorf("set up decompression: %w", err)
+	}
+	free, err := zstd.NewReader(nil, append(options, zstd.WithDecoderMaxMemory(maxDocument))...)
+	if err != nil {
+		return nil, fmt.Errorf("set up decompression: %w", err)
+	}
+	return &codec{encoder: encoder, decoder: decoder, free: free}, nil
+}
+
+func (c *codec) close() error {
+	c.decoder.Close()
+	c.free.Close()
+	return c.encoder.Close()
+}
+
+// compress appends one frame to dst.
+func (c *codec) compress(dst, plain []byte) []byte { return c.encoder.EncodeAll(plain, dst) }
+
+// A frame cannot hold more than this many bytes for each of its own: a block
+// of four bytes stands for at most 128 KiB. A larger claim is refused before
+// memory is set aside for it.
+const maxRatio = 128 << 10 / 4
+
+// slack lets the decoder write a few bytes beyond the end, which spares it
+// careful steps at every block.
+const slack = 64
+
+// expand appends a frame's content, which must have exactly the stated length.
+// A frame that holds more stops near the stated length, whatever it claims.
+func (c *codec) expand(dst, frame []byte, length int) ([]byte, error) {
+	if length/maxRatio > len(frame) {
+		return nil, fmt.Errorf("%d bytes cannot come from a frame of %d: %w", length, len(frame), backup.ErrDamaged)
+	}
+	start := len(dst)
+	dst = slices.Grow(dst, length+slack)
+	plain, err := c.decoder.DecodeAll(frame, dst[:start:start+length+slack])
+	switch {
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return nil, fmt.Errorf("expands to more than %d bytes: %w", length, backup.ErrDamaged)
+	case err != nil:
+		return nil, fmt.Errorf("decompress: %w: %w", backup.ErrDamaged, err)
+	case len(plain)-start != length:
+		return nil, fmt.Errorf("expands to %d bytes instead of %d: %w", len(plain)-start, length, backup.ErrDamaged)
+	}
+	return plain, nil
+}
+
+// expandDocument expands a frame of unknown length, up to maxDocument.
+func (c *codec) expandDocument(frame []byte) ([]byte, error) {
+	var header zstd.Header
+	if err := header.Decode(frame); err == nil && header.HasFCS && header.FrameContentSize/maxRatio > uint64(len(frame)) {
+		return nil, fmt.Errorf("%d bytes cannot come from a frame of %d: %w", header.FrameContentSize, len(frame), backup.ErrDamaged)
+	}
+	plain, err := c.free.DecodeAll(frame, nil)
+	if err != nil {
+		return nil, fmt.Errorf("decompress: %w: %w", backup.ErrDamaged, err)
+	}
+	return plain, nil
+}
