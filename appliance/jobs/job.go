@@ -21,6 +21,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"emrvault/appliance/locale"
@@ -191,8 +192,24 @@ func (e Event) Tell(lang locale.Lang) string {
 		return lang.T("stage." + e.Key)
 	case Moved:
 		return e.Progress.Current
+	case Trouble:
+		return lang.T(e.Key, e.inLanguage(lang)...)
 	}
 	return lang.T(e.Key, e.Args...)
+}
+
+// inLanguage picks the error of a problem that was kept in Chinese for
+// a Chinese reader.
+func (e Event) inLanguage(lang locale.Lang) []any {
+	args := slices.Clone(e.Args)
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == string(lang) {
+			args[i] = "error"
+		} else if args[i] == "error" && lang == locale.Chinese {
+			args[i] = string(locale.English)
+		}
+	}
+	return args
 }
 
 // Filter narrows a list of jobs; set fields must all be met.

@@ -69,24 +69,39 @@ func (Clock) Due(item contract.Item, reported time.Time) (time.Time, bool) {
 	return reported.Add(item.Response.Target), true
 }
 
-// At tells how a report stands at now. A zero reported means that no clock
-// was started, a zero responded that nobody has answered.
+// At tells how a report stands at now, by the item's own promise.
 func (c Clock) At(item contract.Item, reported, responded, now time.Time) Status {
+	due, _ := c.Due(item, reported)
+	return Stand(reported, due, responded, now)
+}
+
+// Stand tells how a report stands at now towards a due moment that was written
+// down when its clock started. A zero reported means that no clock was started,
+// a zero due that the item names no hours, a zero responded that nobody has
+// answered.
+func Stand(reported, due, responded, now time.Time) Status {
 	if reported.IsZero() {
 		return Status{State: NotStarted}
 	}
-	s := Status{}
+	s := Status{Due: due}
 	until := now
 	if !responded.IsZero() {
 		s.Took, until = responded.Sub(reported), responded
 	}
-	due, timed := c.Due(item, reported)
-	if timed {
-		s.Due, s.Left = due, due.Sub(until)
-		s.Used = max(0, float64(until.Sub(reported))/float64(due.Sub(reported)))
+	if !due.IsZero() {
+		s.Left = due.Sub(until)
+		s.Used = max(0, share(until.Sub(reported), due.Sub(reported)))
 	}
-	s.State = state(timed, !responded.IsZero(), s)
+	s.State = state(!due.IsZero(), !responded.IsZero(), s)
 	return s
+}
+
+// share divides two lengths of time; a promise of no length is used up.
+func share(part, whole time.Duration) float64 {
+	if whole <= 0 {
+		return 1
+	}
+	return float64(part) / float64(whole)
 }
 
 // state reads the state off the figures. An answer at the due moment itself is

@@ -92,8 +92,7 @@ type Response struct {
 // Clock tells how the ticket stands towards its response clock. The due
 // moment is the one that was written down when the clock started.
 func (t Ticket) Clock(now time.Time) sla.Status {
-	item, _ := contract.ItemOf(t.Item)
-	return sla.Clock{}.At(item, t.Reported, t.Response.At, now)
+	return sla.Stand(t.Reported, t.Due, t.Response.At, now)
 }
 
 // Draft is what a person enters for a new ticket.
