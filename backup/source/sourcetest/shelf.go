@@ -24,6 +24,9 @@ import (
 // Shelf keeps captures in memory. It stands in for archive and restore, with
 // the same promises, so that a source can be tested alone.
 type Shelf struct {
+	// Room is the scratch folder of captures; empty means a fresh one each.
+	Room string
+
 	t *testing.T
 	n int
 }
@@ -35,7 +38,10 @@ func NewShelf(t *testing.T) *Shelf { return &Shelf{t: t} }
 // leaves something in scratch: the folder is cleared in any case, but a second
 // database may need the room of the first.
 func (s *Shelf) Keep(ctx context.Context, from source.Source) (source.Point, *source.Capture, error) {
-	scratch := s.t.TempDir()
+	scratch := s.Room
+	if scratch == "" {
+		scratch = s.t.TempDir()
+	}
 	sink := &sink{scratch: scratch, files: map[string]file{}}
 	c, err := from.Capture(ctx, sink)
 	if err != nil {

@@ -53,7 +53,7 @@ func address(path string, params ...string) (string, error) {
 // The ways we open a database.
 var (
 	// asReader is for the live database: never written, patient with writers.
-	asReader = []string{"mode=ro", "_pragma=busy_timeout(15000)", "_pragma=query_only(1)"}
+	asReader = []string{"mode=ro", "_pragma=busy_timeout(3000)", "_pragma=query_only(1)"}
 	// asStill is for a copy that nobody else touches: no lock, no file beside it.
 	asStill = []string{"mode=ro", "immutable=1", "_pragma=query_only(1)"}
 	// asOwner is for a copy in scratch that SQLite may settle.

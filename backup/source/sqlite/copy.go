@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	driver "modernc.org/sqlite"
@@ -18,10 +19,11 @@ type pace struct {
 	slice    int32         // pages between two looks at the context, or two turns of the writers
 	turn     time.Duration // what writers get between slices
 	restarts int           // so many times a writer may send us back to page one
+	patience time.Duration // how long we wait for a lock that writers hold
 }
 
 func usualPace() pace {
-	return pace{whole: 256 << 20, slice: 2048, turn: 2 * time.Millisecond, restarts: 3}
+	return pace{whole: 256 << 20, slice: 2048, turn: 2 * time.Millisecond, restarts: 3, patience: 15 * time.Second}
 }
 
 // taken tells how a copy came about.
@@ -38,7 +40,8 @@ func online(ctx context.Context, src, dst string, size int64, p pace) (taken, er
 		return taken{}, errForeignShm
 	}
 	t := taken{way: WayOnline}
-	err := withConn(ctx, src, asReader, func(conn *sql.Conn) error {
+	patient := fmt.Sprintf("_pragma=busy_timeout(%d)", p.patience.Milliseconds())
+	err := withConn(ctx, src, append(slices.Clone(asReader), patient), func(conn *sql.Conn) error {
 		if err := conn.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&t.journal); err != nil {
 			return err
 		}

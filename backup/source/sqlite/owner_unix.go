@@ -27,8 +27,24 @@ func foreignShm(path string) bool {
 	if !ok || int(st.Uid) == os.Geteuid() {
 		return false
 	}
-	_, err = os.Stat(path + "-shm")
-	return err != nil
+	if _, err := os.Stat(path + "-shm"); err == nil {
+		return false
+	}
+	return usesLog(path)
+}
+
+// usesLog reads the journal mode from the header (byte 18: 2 is write-ahead
+// logging). Opening the file here costs no lock: it belongs to somebody else,
+// whose programs are not this process.
+func usesLog(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	header := make([]byte, 20)
+	_, err = f.ReadAt(header, 0)
+	return err == nil && header[18] == 2
 }
 
 func isFull(err error) bool {
