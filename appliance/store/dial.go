@@ -12,10 +12,17 @@ import (
 	"emrvault/appliance/errs"
 )
 
-// pragmas become part of the connection's address, so every connection of
-// a pool has them. They are constants: SQLite runs their text as it is.
+// pool says what a set of connections may do. Its pragmas become part of the
+// connections' address, so each of them has them. They are constants: SQLite
+// runs their text as it is.
+type pool struct {
+	conns     int
+	immediate bool // transactions take the write lock when they begin
+	pragmas   []string
+}
+
 var (
-	common = []string{
+	pragmas = []string{
 		"busy_timeout(5000)",
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // NORMAL may forget the last commits at a power cut
@@ -23,16 +30,16 @@ var (
 		"temp_store(MEMORY)",
 		"trusted_schema(0)",
 	}
-	writePragmas = common
-	readPragmas  = append(common[:len(common):len(common)], "query_only(1)")
+	// A writer that first reads and then writes would fail as busy when
+	// another wrote in between, so it takes the lock at once.
+	writing = pool{conns: 1, immediate: true, pragmas: pragmas}
+	reading = pool{conns: 4, pragmas: append(pragmas[:len(pragmas):len(pragmas)], "query_only(1)")}
 )
 
-// dial makes a pool of connections. Writers begin immediate transactions:
-// one that first reads and then writes would otherwise fail as busy when
-// another wrote in between.
-func dial(path string, pragmas []string, conns int) (*sql.DB, error) {
-	query := url.Values{"_pragma": pragmas}
-	if conns == 1 {
+// dial makes a pool of connections.
+func dial(path string, p pool) (*sql.DB, error) {
+	query := url.Values{"_pragma": p.pragmas}
+	if p.immediate {
 		query.Set("_txlock", "immediate")
 	}
 	// The path travels escaped, so that '?', '#' and '%' in a folder name
@@ -42,8 +49,8 @@ func dial(path string, pragmas []string, conns int) (*sql.DB, error) {
 	if err != nil {
 		return nil, errs.Wrap(errs.Internal, err, "store.open", "path", path)
 	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
+	db.SetMaxOpenConns(p.conns)
+	db.SetMaxIdleConns(p.conns)
 	return db, nil
 }
 

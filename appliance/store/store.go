@@ -21,6 +21,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -45,6 +46,10 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Store, error
 	if err := touch(path); err != nil {
 		return nil, errs.Wrap(errs.Internal, err, "store.open", "path", path)
 	}
+	if network := Network(path); network != "" {
+		slog.WarnContext(ctx, "the data folder lies on a network file system, where a power cut or a lost connection may damage the database",
+			"path", path, "file_system", network)
+	}
 	s := &Store{path: path, now: now}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -53,7 +58,7 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Store, error
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
-	if s.write, err = dial(s.path, writePragmas, 1); err != nil {
+	if s.write, err = dial(s.path, writing); err != nil {
 		return err
 	}
 	if err := s.prove(ctx); err != nil {
@@ -62,7 +67,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.write, s.path); err != nil {
 		return err
 	}
-	s.read, err = dial(s.path, readPragmas, 4)
+	s.read, err = dial(s.path, reading)
 	return err
 }
 
