@@ -11,46 +11,163 @@
 // RTO is the time from the start of the restore until the last assertion has
 // passed. RPO is the age of the point when the drill began: what would have
 // been lost. A pass says what it does not prove, too.
+//
+// A drill that fails says who is to blame. When the data is wrong, the point
+// loses its proof and retention stops; when the box had no room or could not
+// reach the repository, the point stays what it was, and the drill counts as
+// one that was not made.
 package drill
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 
+	"emrvault/appliance/errs"
+	"emrvault/appliance/jobs"
+	"emrvault/appliance/store"
+	"emrvault/backup/plan"
 	"emrvault/backup/run"
 )
-
-var errSoon = errors.New("not written yet")
 
 // Drills makes drills and keeps their records.
 type Drills struct {
 	run.Parts
-	repositories *run.Repositories
+	runner *run.Runner
 }
 
-// New makes a Drills over the runner's parts and opened repositories.
+// New makes a Drills over a runner and registers its kind of job.
 func New(r *run.Runner) *Drills {
-	return &Drills{Parts: r.Parts, repositories: r.Repositories()}
+	d := &Drills{Parts: r.Parts, runner: r}
+	d.Jobs.Register(jobs.Kind{Name: run.KindDrill, Run: d.drill, Resubmit: true, Partial: partly})
+	d.Jobs.OnEnd(d.ended)
+	return d
 }
+
+// errPartly marks a drill that proved what is there, and knows of gaps.
+var errPartly = errors.New("proven in part")
+
+func partly(err error) bool { return errors.Is(err, errPartly) }
 
 // Submit hands in a drill and gives the job: of the newest point of the plan
-// when point is 0. A plan that is being drilled already is errs.Busy.
-func (d *Drills) Submit(ctx context.Context, plan string, point int64, by string) (job int64, err error) {
-	return 0, errSoon
+// when point is 0. When the plan is being drilled already, the answer is
+// errs.Busy and the job is that other one.
+func (d *Drills) Submit(ctx context.Context, name string, point int64, by string) (job int64, err error) {
+	p, err := d.Book.Plan(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if point != 0 {
+		chosen, err := d.Book.PointByID(ctx, point)
+		if err != nil {
+			return 0, err
+		}
+		if chosen.Plan != p.ID {
+			return 0, errs.New(errs.Invalid, "drill.otherplan", "point", chosen.Short(), "plan", p.Label())
+		}
+	}
+	handed, err := d.Jobs.Submit(ctx, jobs.Request{
+		Kind: run.KindDrill, Key: run.DrillKey(p.ID), Trigger: jobs.Manual, By: by,
+		Params: run.DrillRequest{Plan: p.ID, Point: point},
+	})
+	return handed.ID, err
 }
 
-// CleanScratch deletes what a dead process left in the scratch folder, closes
-// its records as interrupted, and tells how many folders there were. It is
-// called once, before the jobs run.
-func (d *Drills) CleanScratch(ctx context.Context) (int, error) { return 0, errSoon }
-
 // List lists drills, newest first, and tells how many the filter meets in all.
-func (d *Drills) List(ctx context.Context, f Filter) ([]Verdict, int, error) { return nil, 0, errSoon }
+func (d *Drills) List(ctx context.Context, f Filter) (list []Verdict, total int, err error) {
+	err = d.Store.Read(ctx, func(tx *store.Tx) error {
+		list, total, err = verdicts(tx, f)
+		return err
+	})
+	return list, total, err
+}
 
 // Get finds a drill by its number.
-func (d *Drills) Get(ctx context.Context, number string) (Verdict, error) {
-	return Verdict{}, errSoon
+func (d *Drills) Get(ctx context.Context, number string) (v Verdict, err error) {
+	err = d.Store.Read(ctx, func(tx *store.Tx) error {
+		v, err = oneVerdict(tx, number, `d.number = ?`, number)
+		return err
+	})
+	return v, err
 }
 
 // OfJob finds the drill a job made, for the page of a running one.
-func (d *Drills) OfJob(ctx context.Context, job int64) (Verdict, error) { return Verdict{}, errSoon }
+func (d *Drills) OfJob(ctx context.Context, job int64) (v Verdict, err error) {
+	err = d.Store.Read(ctx, func(tx *store.Tx) error {
+		v, err = oneVerdict(tx, job, `d.job = ?`, job)
+		return err
+	})
+	return v, err
+}
+
+// ended hears of every job that ended, and closes the record of a drill that
+// could not do so itself. It may hear of one end twice.
+func (d *Drills) ended(ctx context.Context, job jobs.Job) {
+	if job.Kind != run.KindDrill {
+		return
+	}
+	if err := d.close(ctx, job); err != nil {
+		d.Log.ErrorContext(ctx, "end of a drill could not be recorded", "job", job.ID, "error", err)
+	}
+}
+
+func (d *Drills) close(ctx context.Context, job jobs.Job) error {
+	v, err := d.OfJob(ctx, job.ID)
+	if errs.KindOf(err) == errs.NotFound {
+		return d.neverBegan(ctx, job)
+	}
+	if err != nil {
+		return err
+	}
+	if v.State == Running {
+		v.stop(job)
+		return d.Store.Write(ctx, func(tx *store.Tx) error { return saveVerdict(tx, v) })
+	}
+	if v.State != Failed {
+		return nil
+	}
+	return d.tell(ctx, v)
+}
+
+// stop closes the record of a drill that a person or a crash has ended.
+func (v *Verdict) stop(job jobs.Job) {
+	v.State, v.Ended = Interrupted, job.Ended
+	switch job.State {
+	case jobs.Cancelled:
+		v.State = Cancelled
+	case jobs.Failed:
+		v.State, v.Fault = Failed, FaultBox
+	}
+	for i := range v.Steps {
+		if s := &v.Steps[i]; s.State == StepRunning || s.State == StepWaiting {
+			s.State = StepSkipped
+		}
+	}
+}
+
+// neverBegan tells a drill that failed before it had a record.
+func (d *Drills) neverBegan(ctx context.Context, job jobs.Job) error {
+	if job.State != jobs.Failed {
+		return nil
+	}
+	var req run.DrillRequest
+	if err := json.Unmarshal(job.Params, &req); err != nil {
+		return fmt.Errorf("request of job %d: %w", job.ID, err)
+	}
+	p, err := d.Book.PlanByID(ctx, req.Plan)
+	if err != nil {
+		return err
+	}
+	return d.runner.Tell(ctx, fmt.Sprintf("drill.ticket.failed/%d", p.ID),
+		plan.Say("drill.ticket.failed", "plan", p.Label()), plan.Say("run.ticket.see", "job", job.ID))
+}
+
+func (d *Drills) tell(ctx context.Context, v Verdict) error {
+	text := plan.Say("drill.ticket.see", "number", v.Number)
+	if v.Failure != nil {
+		text = *v.Failure
+	}
+	return d.runner.Tell(ctx, "drill.ticket.failed/"+v.Plan,
+		plan.Say("drill.ticket.failed.number", "plan", v.Label(), "number", v.Number), text)
+}

@@ -9,6 +9,10 @@ import (
 	"emrvault/backup/plan"
 )
 
+// LevelFiles is the level of a drill that restores everything on this box and
+// compares it.
+const LevelFiles = "files"
+
 // States of a drill.
 const (
 	Running     = "running"
@@ -17,6 +21,12 @@ const (
 	Failed      = "failed"      // something is wrong with the point, the repository or the data
 	Cancelled   = "cancelled"   // a person stopped it
 	Interrupted = "interrupted" // the box went down
+)
+
+// Who is to blame when a drill fails.
+const (
+	FaultPoint = "point" // what was stored, or the data itself: the point is not to be trusted
+	FaultBox   = "box"   // the drill could not be made: no room, no repository, a lock
 )
 
 // States of a step.
@@ -46,7 +56,8 @@ type Verdict struct {
 	Steps     []Step       `json:"steps"`
 	Checks    []Check      `json:"checks"` // what was asked and answered, also each assertion
 	Figures   Figures      `json:"figures"`
-	NotProven []plan.Note  `json:"not_proven"` // what a pass does not say
+	NotProven []plan.Note  `json:"not_proven"`      // what a pass does not say
+	Fault     string       `json:"fault,omitempty"` // Fault…, who is to blame for a failure
 	Failure   *plan.Note   `json:"failure,omitempty"`
 	Machine   Machine      `json:"machine"`
 	Scratch   Scratch      `json:"scratch"`
@@ -63,17 +74,18 @@ type Point struct {
 	AsOf       time.Time `json:"as_of"`
 	Files      int64     `json:"files"`
 	Bytes      int64     `json:"bytes"`
+	Problems   int       `json:"problems"` // names that could not be read at the backup
 	Damaged    bool      `json:"damaged"`
 }
 
 // Step is one row of the record.
 type Step struct {
-	Note    plan.Note     `json:"note"` // what is done
-	State   string        `json:"state"`
-	Began   time.Time     `json:"began,omitzero"`
-	Took    time.Duration `json:"took"`                      // nanoseconds
-	Planned Seconds       `json:"planned_seconds,omitempty"` // the same step of the last passed drill, 0: none
-	Detail  plan.Note     `json:"detail"`                    // what came of it
+	Note    plan.Note `json:"note"` // what is done
+	State   string    `json:"state"`
+	Began   time.Time `json:"began,omitzero"`
+	Took    Seconds   `json:"took_seconds"`
+	Planned Seconds   `json:"planned_seconds,omitempty"` // the same step of the last passed drill, 0: none
+	Detail  plan.Note `json:"detail"`                    // what came of it
 }
 
 // Check is one question and its answer.
@@ -85,16 +97,16 @@ type Check struct {
 
 // Figures are the measures of a drill. A figure that was not measured is 0.
 type Figures struct {
-	RTO       Seconds `json:"rto_seconds"`        // start of restore until the last assertion passes
-	RPO       Seconds `json:"rpo_seconds"`        // start of the drill minus the moment of the point
-	RTOTarget Seconds `json:"rto_target_seconds"` // of the plan, 0: none
-	RPOTarget Seconds `json:"rpo_target_seconds"` // of the plan, 0: none
-	Predicted Seconds `json:"predicted_seconds"`  // from earlier drills, told before this one
-	Files     int64   `json:"files"`              // compared
-	Bytes     int64   `json:"bytes"`              // compared
-	Rate      int64   `json:"rate"`               // restored bytes a second
-	Databases int     `json:"databases"`          // opened and checked
-	Documents int     `json:"assertions"`         // asked
+	RTO        Seconds `json:"rto_seconds"`        // start of restore until the last assertion passes
+	RPO        Seconds `json:"rpo_seconds"`        // start of the drill minus the moment of the point
+	RTOTarget  Seconds `json:"rto_target_seconds"` // of the plan, 0: none
+	RPOTarget  Seconds `json:"rpo_target_seconds"` // of the plan, 0: none
+	Predicted  Seconds `json:"predicted_seconds"`  // from earlier drills, told before this one
+	Files      int64   `json:"files"`              // compared
+	Bytes      int64   `json:"bytes"`              // compared
+	Rate       int64   `json:"rate"`               // restored bytes a second
+	Databases  int     `json:"databases"`          // opened and checked
+	Assertions int     `json:"assertions"`         // asked
 }
 
 // Machine tells where the drill took place.
@@ -110,6 +122,14 @@ type Scratch struct {
 	Free    int64     `json:"free"`    // bytes there were
 	Removed bool      `json:"removed"` // and looked at again: nothing is left
 	At      time.Time `json:"at,omitzero"`
+}
+
+// Label is what people call the plan.
+func (v Verdict) Label() string {
+	if v.Title != "" {
+		return v.Title
+	}
+	return v.Plan
 }
 
 // OK says that every promise of the plan was kept in time.

@@ -47,7 +47,7 @@ func (b *Book) Repository(ctx context.Context, name string) (r Repository, err e
 // RepositoryByID finds one by its row.
 func (b *Book) RepositoryByID(ctx context.Context, id int64) (r Repository, err error) {
 	err = b.store.Read(ctx, func(tx *store.Tx) error {
-		r, err = repositoryByID(tx, id)
+		r, err = RepositoryByID(tx, id)
 		return err
 	})
 	return r, err

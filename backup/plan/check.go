@@ -25,7 +25,7 @@ func (p Plan) Check(site *time.Location) error {
 }
 
 func (p Plan) checkName(*time.Location) error {
-	if !goodName(p.Name) {
+	if !GoodName(p.Name) {
 		return invalid("name", "plan.invalid.name", "value", p.Name)
 	}
 	if len([]rune(p.Title)) > 80 {
@@ -34,9 +34,9 @@ func (p Plan) checkName(*time.Location) error {
 	return nil
 }
 
-// goodName says whether a name can be typed at a prompt and stand in a link:
+// GoodName says whether a name can be typed at a prompt and stand in a link:
 // letters of any script, digits, and - _ . inside.
-func goodName(name string) bool {
+func GoodName(name string) bool {
 	runes := []rune(name)
 	if len(runes) == 0 || len(runes) > 60 {
 		return false

@@ -30,6 +30,14 @@ func (n Note) In(l locale.Lang) string {
 	if n.IsZero() {
 		return ""
 	}
+	return l.T(n.Key, n.sized(l)...)
+}
+
+// Plain gives the arguments for a place that knows moments and lengths of time
+// but no sizes, such as the lines of a job. Sizes read alike in all languages.
+func (n Note) Plain() []any { return n.sized(locale.English) }
+
+func (n Note) sized(l locale.Lang) []any {
 	args := make([]any, len(n.Args))
 	for i, a := range n.Args {
 		if size, ok := a.(Size); ok {
@@ -37,7 +45,7 @@ func (n Note) In(l locale.Lang) string {
 		}
 		args[i] = a
 	}
-	return l.T(n.Key, args...)
+	return args
 }
 
 // noteJSON is a note on disk; each argument is plain, or an object that names

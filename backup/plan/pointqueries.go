@@ -193,12 +193,53 @@ func SetProof(tx *store.Tx, point int64, v Proof) error {
 	return wrap(err, "write proof of point %d", point)
 }
 
-// Expire takes a point out of the living, with the reasons.
+// Expire takes a point out of the living, with the reasons. One that has
+// expired before keeps its own.
 func Expire(tx *store.Tx, point int64, why []Note) error {
 	text, err := json.Marshal(why)
 	if err != nil {
 		return fmt.Errorf("write reasons of point %d: %w", point, err)
 	}
-	_, err = tx.Change(`UPDATE point SET expired_at = ?, expired = ? WHERE id = ?`, store.Stamp(tx.Now), string(text), point)
+	_, err = tx.Change(`UPDATE point SET expired_at = ?, expired = ? WHERE id = ? AND expired_at IS NULL`, store.Stamp(tx.Now), string(text), point)
 	return wrap(err, "expire point %d", point)
+}
+
+// Lingering lists snapshots of expired points that have not been removed from
+// the repository yet.
+func Lingering(tx *store.Tx, plan int64) (list []string, err error) {
+	err = tx.Each(func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		list = append(list, id)
+		return err
+	}, `SELECT snapshot FROM point WHERE plan = ? AND expired_at IS NOT NULL AND NOT gone`, plan)
+	return list, wrap(err, "read expired points of plan %d", plan)
+}
+
+// Removed notes that the snapshot of an expired point is gone.
+func Removed(tx *store.Tx, repository int64, snapshot string) error {
+	_, err := tx.Change(`UPDATE point SET gone = 1 WHERE repository = ? AND snapshot = ?`, repository, snapshot)
+	return wrap(err, "note removal of snapshot %s", short(snapshot))
+}
+
+// Vanish takes a live point out whose snapshot somebody else has removed.
+func Vanish(tx *store.Tx, point int64) error {
+	if err := Expire(tx, point, []Note{Say("plan.expired.vanished")}); err != nil {
+		return err
+	}
+	_, err := tx.Change(`UPDATE point SET gone = 1 WHERE id = ?`, point)
+	return wrap(err, "note that point %d vanished", point)
+}
+
+// Known tells which snapshots of a repository the book has rows for, expired
+// ones too.
+func Known(tx *store.Tx, repository int64) (known map[string]bool, err error) {
+	known = map[string]bool{}
+	err = tx.Each(func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		known[id] = true
+		return err
+	}, `SELECT snapshot FROM point WHERE repository = ?`, repository)
+	return known, wrap(err, "read snapshots of repository %d", repository)
 }

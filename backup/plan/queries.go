@@ -53,7 +53,8 @@ func RepositoryNamed(tx *store.Tx, name string) (Repository, error) {
 	return list[0], nil
 }
 
-func repositoryByID(tx *store.Tx, id int64) (Repository, error) {
+// RepositoryByID finds a repository by its row.
+func RepositoryByID(tx *store.Tx, id int64) (Repository, error) {
 	list, err := repositories(tx, `AND r.id = ?`, id)
 	if err != nil {
 		return Repository{}, err
@@ -157,17 +158,12 @@ func onePlan(tx *store.Tx, word any, where string, args ...any) (Plan, error) {
 	return list[0], nil
 }
 
-// Due lists the enabled plans whose backup or drill is due at now.
-func Due(tx *store.Tx, now time.Time) ([]Plan, error) {
-	at := store.Stamp(now)
-	return plans(tx, `p.removed IS NULL AND p.enabled AND (p.next_due <= ? OR p.next_drill <= ?)`, at, at)
-}
-
-// SetDue writes when a plan is next due; the zero time means never.
-func SetDue(tx *store.Tx, id int64, backup, drill time.Time) error {
-	_, err := tx.Change(`UPDATE plan SET next_due = ?, next_drill = ? WHERE id = ?`,
-		store.Time{Time: backup}, store.Time{Time: drill}, id)
-	return wrap(err, "write due of plan %d", id)
+// SetDue writes when a plan is next due; the zero time means never. A plan
+// whose timetable a person has changed meanwhile keeps what the change set.
+func SetDue(tx *store.Tx, p Plan, backup, drill time.Time) error {
+	_, err := tx.Change(`UPDATE plan SET next_due = ?, next_drill = ? WHERE id = ? AND changed = ?`,
+		store.Time{Time: backup}, store.Time{Time: drill}, p.ID, store.Stamp(p.Changed))
+	return wrap(err, "write due of plan %s", p.Name)
 }
 
 // AddMissed counts due moments of a plan that went by without a run.

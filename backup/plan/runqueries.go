@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"emrvault/appliance/store"
 )
@@ -87,29 +88,30 @@ func BeginRun(tx *store.Tx, r Run) error {
 	return wrap(err, "begin run of job %d", r.Job)
 }
 
-// EndRun writes down how a run ended. A run that left a point resets the
-// plan's count of missed moments.
-func EndRun(tx *store.Tx, job int64, state string, note Note) error {
-	text := []byte{}
-	if !note.IsZero() {
-		var err error
-		if text, err = json.Marshal(note); err != nil {
-			return fmt.Errorf("write note of job %d: %w", job, err)
-		}
-	}
-	_, err := tx.Change(`UPDATE run SET state = ?, ended = ?, note = ? WHERE job = ?`, state, store.Stamp(tx.Now), string(text), job)
+// NoteRun keeps what went wrong in a run.
+func NoteRun(tx *store.Tx, job int64, note Note) error {
+	text, err := json.Marshal(note)
 	if err != nil {
-		return fmt.Errorf("end run of job %d: %w", job, err)
+		return fmt.Errorf("write note of job %d: %w", job, err)
 	}
-	_, err = tx.Change(`
-		UPDATE plan SET missed = 0 WHERE id IN (
-			SELECT u.plan FROM run u JOIN point t ON t.job = u.job WHERE u.job = ?)`, job)
-	return wrap(err, "end run of job %d", job)
+	_, err = tx.Change(`UPDATE run SET note = ? WHERE job = ?`, string(text), job)
+	return wrap(err, "write note of job %d", job)
 }
 
-// InterruptRuns closes the rows of runs that a dead process left running; it
-// is called at start, before any job.
-func InterruptRuns(tx *store.Tx) (int64, error) {
-	n, err := tx.Change(`UPDATE run SET state = 'interrupted', ended = ? WHERE state = 'running'`, store.Stamp(tx.Now))
-	return n, wrap(err, "close interrupted runs")
+// EndRun writes down how a run ended and gives its row; one that never began
+// gives the zero Run. A run that left a point resets the plan's count of
+// missed moments.
+func EndRun(tx *store.Tx, job int64, state string, at time.Time) (Run, error) {
+	_, err := tx.Change(`UPDATE run SET state = ?, ended = ? WHERE job = ?`, state, store.Stamp(at), job)
+	if err != nil {
+		return Run{}, fmt.Errorf("end run of job %d: %w", job, err)
+	}
+	record, err := firstRun(tx, `u.job = ?`, job)
+	if err != nil || record == nil {
+		return Run{}, err
+	}
+	if record.Point != nil {
+		_, err = tx.Change(`UPDATE plan SET missed = 0 WHERE id = ?`, record.Plan)
+	}
+	return *record, wrap(err, "end run of job %d", job)
 }

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"emrvault/backup/plan"
+	"emrvault/backup/repository"
 )
 
 // Kinds of job. Drill is registered by package drill.
@@ -55,6 +56,7 @@ type RestoreResult struct {
 	Dirs     int64  `json:"dirs"`
 	Bytes    int64  `json:"bytes"`
 	Verified bool   `json:"verified"`
+	Skipped  int    `json:"skipped"` // what the target cannot hold: sockets, devices
 	Target   string `json:"target"`
 }
 
@@ -67,9 +69,8 @@ type CheckRequest struct {
 
 // CheckResult is what a check job leaves.
 type CheckResult struct {
-	Packs    int64       `json:"packs"`
-	Bytes    int64       `json:"bytes"`
-	Findings []plan.Note `json:"findings,omitempty"`
+	Errors   int                  `json:"errors"`             // findings that mean loss
+	Findings []repository.Finding `json:"findings,omitempty"` // the first 200, hints too
 }
 
 // DrillRequest is what a drill job is told.

@@ -2,78 +2,132 @@ package run
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"emrvault/appliance/config"
+	"emrvault/appliance/jobs"
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
 	"emrvault/backup/plan"
 	"emrvault/backup/source"
+	"emrvault/backup/source/all"
 )
 
-// Parts are what a Runner is made of. All of them are needed except Desk.
+// Parts are what a Runner is made of. All are needed except Desk.
 type Parts struct {
-	Store  *store.Store
-	Book   *plan.Book
-	Box    *secret.Box
-	Layout config.Layout
-	Desk   Desk // nil: nobody is told
-	Log    *slog.Logger
-	Now    func() time.Time
+	Store   *store.Store
+	Book    *plan.Book
+	Box     *secret.Box
+	Jobs    *jobs.Manager
+	Layout  config.Layout
+	Desk    Desk   // nil: nobody is told
+	Host    string // this box, as snapshots and records name it
+	Version string // of this program
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Runner carries plans out.
 type Runner struct {
 	Parts
 	repositories *Repositories
+	browser      *browser
 }
 
-// New makes a Runner.
+// New makes a Runner and registers its kinds of job with the manager.
 func New(p Parts) *Runner {
-	return &Runner{Parts: p, repositories: NewRepositories(p)}
+	r := &Runner{Parts: p, repositories: NewRepositories(p)}
+	r.browser = &browser{repositories: r.repositories, book: p.Book}
+	p.Jobs.Register(jobs.Kind{Name: KindBackup, Run: r.backup, Resubmit: true, Partial: gap})
+	p.Jobs.Register(jobs.Kind{Name: KindRestore, Run: r.restore, Partial: gap})
+	p.Jobs.Register(jobs.Kind{Name: KindCheck, Run: r.check})
+	p.Jobs.OnEnd(r.ended)
+	return r
 }
 
 // Repositories opens what plans write to.
 func (r *Runner) Repositories() *Repositories { return r.repositories }
 
-// Start puts in order what a dead process left: runs marked as running and
-// locks of this box. It is called once, before the jobs run.
-func (r *Runner) Start(ctx context.Context) error { return errSoon }
-
-// Backup hands in a backup of the plan and gives the job. A plan that is at
-// work already is errs.Busy.
-func (r *Runner) Backup(ctx context.Context, plan, by string) (job int64, err error) {
-	return 0, errSoon
+// Start removes the locks that dead processes of this box have left in its
+// repositories, so that nobody has to unlock anything by hand. It is called
+// once, before the jobs run. A repository that cannot be reached now is told
+// and passed over: its next run tries again.
+func (r *Runner) Start(ctx context.Context) error {
+	list, err := r.Book.Repositories(ctx)
+	if err != nil {
+		return err
+	}
+	for _, place := range list {
+		if err := r.unlock(ctx, place); err != nil {
+			r.Log.WarnContext(ctx, "repository could not be opened at start", "repository", place.Name, "error", err)
+		}
+	}
+	return nil
 }
 
-// Restore hands in a restore and gives the job.
-func (r *Runner) Restore(ctx context.Context, req RestoreRequest, by string) (job int64, err error) {
-	return 0, errSoon
+func (r *Runner) unlock(ctx context.Context, place plan.Repository) error {
+	repo, err := r.repositories.fresh(ctx, place)
+	if err != nil {
+		return err
+	}
+	removed, err := repo.RemoveOwnStaleLocks(ctx)
+	if removed > 0 {
+		r.Log.InfoContext(ctx, "removed locks of a dead process", "repository", place.Name, "locks", removed)
+	}
+	return closing(err, repo)
 }
 
-// Check hands in a repository check and gives the job.
-func (r *Runner) Check(ctx context.Context, req CheckRequest, by string) (job int64, err error) {
-	return 0, errSoon
+// Close closes the opened repositories.
+func (r *Runner) Close() error { return r.repositories.Close() }
+
+// Backup hands in a backup of the plan and gives the job. When the plan waits
+// or runs already, the answer is errs.Busy and the job is that other one.
+func (r *Runner) Backup(ctx context.Context, name, by string) (job int64, err error) {
+	p, err := r.Book.Plan(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	return r.submitBackup(ctx, p, jobs.Manual, by, 0)
 }
 
-// Probe tries what a capture of the source will need.
+func (r *Runner) submitBackup(ctx context.Context, p plan.Plan, trigger jobs.Trigger, by string, missed int) (int64, error) {
+	job, err := r.Jobs.Submit(ctx, jobs.Request{
+		Kind: KindBackup, Key: BackupKey(p.ID), Trigger: trigger, By: by,
+		Params: BackupRequest{Plan: p.ID, Missed: missed},
+	})
+	return job.ID, err
+}
+
+// Drill hands in a drill of the plan: of its newest point when point is 0.
+func (r *Runner) drill(ctx context.Context, p plan.Plan, point int64, trigger jobs.Trigger, by string) (int64, error) {
+	job, err := r.Jobs.Submit(ctx, jobs.Request{
+		Kind: KindDrill, Key: DrillKey(p.ID), Trigger: trigger, By: by,
+		Params: DrillRequest{Plan: p.ID, Point: point},
+	})
+	return job.ID, err
+}
+
+// BackupKey is the key of a plan's backup jobs: no two run at once.
+func BackupKey(plan int64) string { return fmt.Sprintf("backup/%d", plan) }
+
+// DrillKey is the key of a plan's drill jobs.
+func DrillKey(plan int64) string { return fmt.Sprintf("drill/%d", plan) }
+
+// Probe tries what a capture of the source will need and says what right or
+// setting is missing.
 func (r *Runner) Probe(ctx context.Context, spec source.Spec) ([]source.Finding, error) {
-	return nil, errSoon
-}
-
-// Folder lists one folder of a point.
-func (r *Runner) Folder(ctx context.Context, point int64, path string, page Page) (Folder, error) {
-	return Folder{}, errSoon
-}
-
-// OpenFile opens one file of a point; the caller closes it.
-func (r *Runner) OpenFile(ctx context.Context, point int64, path string) (*File, error) {
-	return nil, errSoon
-}
-
-// Zip writes a folder of a point as one zip file.
-func (r *Runner) Zip(ctx context.Context, point int64, path string, w io.Writer) error {
-	return errSoon
+	if spec.Name == "" {
+		spec.Name = "probe"
+	}
+	src, err := all.Open(spec)
+	if err != nil {
+		return nil, told(err)
+	}
+	findings, err := src.Check(ctx)
+	if err != nil {
+		return nil, told(err)
+	}
+	return findings, nil
 }

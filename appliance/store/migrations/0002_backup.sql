@@ -86,6 +86,7 @@ CREATE TABLE point (
     failed     INTEGER NOT NULL DEFAULT 0,  -- that drill failed
     expired_at TEXT,
     expired    TEXT NOT NULL DEFAULT '[]',  -- JSON of plan.Note: why
+    gone       INTEGER NOT NULL DEFAULT 0,  -- the snapshot has been removed
     UNIQUE (repository, snapshot)
 ) STRICT;
 CREATE INDEX point_plan ON point (plan, as_of);

@@ -1,0 +1,127 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"emrvault/appliance/errs"
+	"emrvault/appliance/locale"
+	"emrvault/appliance/store"
+	"emrvault/backup"
+	"emrvault/backup/plan"
+	"emrvault/backup/repository"
+	"emrvault/backup/snapshot"
+)
+
+func busy(err error) bool { return errs.KindOf(err) == errs.Busy }
+
+// expire lets old points go by the plan's policy, removes their snapshots and
+// gives the room back. It needs the repository for itself; when somebody reads
+// there, the points stay until the next run.
+//
+// The row expires before the snapshot goes: after a power cut in between, no
+// point is shown that cannot be restored, and the next run removes the
+// snapshot.
+func (a *attempt) expire(ctx context.Context) error {
+	a.job.Stage(backup.StageExpire)
+	gone, err := a.judge(ctx)
+	if err != nil {
+		return err
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	lock, err := a.repo.Lock(ctx, repository.Exclusive)
+	if errors.Is(err, backup.ErrLocked) {
+		a.job.Log("run.log.expirelocked", "n", len(gone))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("lock repository for retention: %w", err)
+	}
+	err = a.remove(lock.Context(), gone)
+	if err == nil {
+		err = a.prune(lock.Context())
+	}
+	return errors.Join(err, lock.Unlock())
+}
+
+// doomed is a snapshot that has to go.
+type doomed struct {
+	snapshot string
+	point    int64 // 0: its row has expired before
+	reasons  []plan.Note
+}
+
+// judge lists what the policy lets go, and snapshots of points that expired in
+// an earlier run that could not finish.
+func (a *attempt) judge(ctx context.Context) (gone []doomed, err error) {
+	held := map[string]int{}
+	err = a.Store.Read(ctx, func(tx *store.Tx) error {
+		live, err := plan.Live(tx, a.plan.ID)
+		if err != nil {
+			return err
+		}
+		verdicts, err := plan.Judge(live, a.plan.Keep, a.plan.Location(a.Book.Site()))
+		if err != nil {
+			return err
+		}
+		for _, v := range verdicts {
+			if !v.Keep {
+				gone = append(gone, doomed{v.Point.Snapshot, v.Point.ID, v.Reasons})
+			}
+			if !v.Held.IsZero() {
+				held[v.Held.Key]++
+			}
+		}
+		left, err := plan.Lingering(tx, a.plan.ID)
+		for _, id := range left {
+			gone = append(gone, doomed{snapshot: id})
+		}
+		return err
+	})
+	for key, n := range held {
+		a.job.Log("run.log.held", "n", n)
+		a.job.Log(key)
+	}
+	return gone, err
+}
+
+func (a *attempt) remove(ctx context.Context, gone []doomed) error {
+	for _, d := range gone {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := a.Store.Write(ctx, func(tx *store.Tx) error { return plan.Expire(tx, d.point, d.reasons) }); err != nil {
+			return err
+		}
+		err := snapshot.Remove(ctx, a.repo, d.snapshot)
+		if err != nil && !errors.Is(err, backup.ErrNotFound) {
+			return fmt.Errorf("remove snapshot %.8s: %w", d.snapshot, err)
+		}
+		if err := a.Store.Write(ctx, func(tx *store.Tx) error { return plan.Removed(tx, a.place.ID, d.snapshot) }); err != nil {
+			return err
+		}
+	}
+	a.job.Log("run.log.expired", "n", len(gone))
+	return nil
+}
+
+// prune gives back the room of what no snapshot needs.
+func (a *attempt) prune(ctx context.Context) error {
+	a.job.Stage(backup.StagePrune)
+	if err := a.repo.LoadIndex(ctx); err != nil {
+		return fmt.Errorf("load index: %w", err)
+	}
+	used, err := snapshot.Used(ctx, a.repo)
+	if err != nil {
+		return fmt.Errorf("find what is in use: %w", err)
+	}
+	report, err := a.repo.Prune(ctx, used, repository.PruneOptions{}, a.job)
+	if err != nil {
+		return fmt.Errorf("prune repository %s: %w", a.place.Name, err)
+	}
+	a.job.Log("run.log.pruned", "freed", locale.English.Bytes(report.BytesFreed))
+	return nil
+}

@@ -1,0 +1,99 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"emrvault/appliance/errs"
+	"emrvault/appliance/jobs"
+	"emrvault/backup/plan"
+	"emrvault/backup/restore"
+	"emrvault/backup/snapshot"
+	"emrvault/backup/source"
+)
+
+// Restore hands in a restore and gives the job. The target must be a folder
+// that is absolute, empty or new, and none of those the box or its plans live
+// in.
+func (r *Runner) Restore(ctx context.Context, req RestoreRequest, by string) (job int64, err error) {
+	p, err := r.Book.PointByID(ctx, req.Point)
+	if err != nil {
+		return 0, err
+	}
+	if !p.ExpiredAt.IsZero() {
+		return 0, errs.New(errs.Conflict, "run.restore.expired", "point", p.Short())
+	}
+	if req.Target == "" || !filepath.IsAbs(req.Target) {
+		return 0, errs.New(errs.Invalid, "run.restore.target", "field", "target", "value", req.Target)
+	}
+	req.Target = filepath.Clean(req.Target)
+	if err := r.freeTarget(ctx, p, req.Target); err != nil {
+		return 0, err
+	}
+	handed, err := r.Jobs.Submit(ctx, jobs.Request{
+		Kind: KindRestore, Key: "restore/" + req.Target, Params: req, Trigger: jobs.Manual, By: by,
+	})
+	return handed.ID, err
+}
+
+// freeTarget refuses places that live systems, repositories or the box use.
+func (r *Runner) freeTarget(ctx context.Context, p plan.Point, target string) error {
+	owner, err := r.Book.PlanByID(ctx, p.Plan)
+	if err != nil {
+		return err
+	}
+	places, err := r.Book.Repositories(ctx)
+	if err != nil {
+		return err
+	}
+	taken := append(owner.Source.List("paths"), owner.Source.List("path")...)
+	taken = append(taken, r.Layout.Data)
+	for _, place := range places {
+		taken = append(taken, place.Location)
+	}
+	for _, t := range taken {
+		if source.Overlap(target, t) {
+			return errs.New(errs.Conflict, "run.restore.live", "target", target, "place", t)
+		}
+	}
+	return nil
+}
+
+// restore is the job kind.
+func (r *Runner) restore(ctx context.Context, job *jobs.Run) error {
+	var req RestoreRequest
+	if err := job.Params(&req); err != nil {
+		return err
+	}
+	p, err := r.Book.PointByID(ctx, req.Point)
+	if err != nil {
+		return err
+	}
+	repo, err := r.repositories.Fresh(ctx, p.Repository)
+	if err != nil {
+		return err
+	}
+	sn, err := snapshot.Load(ctx, repo, p.Snapshot)
+	if err != nil {
+		return told(closing(fmt.Errorf("load point %s: %w", p.Short(), err), repo))
+	}
+	result, err := restore.Run(ctx, repo, sn, restore.Options{
+		Target: req.Target, Include: req.Include, Verify: req.Verify, Progress: job,
+	})
+	err = told(closing(err, repo))
+	if result == nil {
+		return err
+	}
+	if err == nil && result.Files+result.Dirs+result.Others == 0 && len(req.Include) > 0 {
+		err = errs.New(errs.NotFound, "run.restore.nothing", "patterns", req.Include[0])
+	}
+	for _, s := range result.Skipped {
+		job.Log("run.log.skipped", "path", s.Path, "why", s.Err.Error())
+	}
+	return errors.Join(err, job.SetResult(RestoreResult{
+		Files: result.Files, Dirs: result.Dirs, Bytes: result.Bytes, Target: req.Target,
+		Verified: req.Verify && err == nil, Skipped: len(result.Skipped),
+	}))
+}
