@@ -61,6 +61,7 @@ func (s *sweep) run(ctx context.Context, roots []*place) error {
 	s.wake = sync.NewCond(&s.mu)
 	s.seen = map[blob.ID]struct{}{}
 	s.push(roots)
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, s.fail)
 	defer stop()
@@ -76,7 +77,7 @@ func (s *sweep) run(ctx context.Context, roots []*place) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return context.Cause(ctx)
+	return context.Cause(outer)
 }
 
 func (s *sweep) fail() {
