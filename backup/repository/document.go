@@ -25,11 +25,11 @@ func (r *Repository) SaveUnpacked(ctx context.Context, kind storage.Kind, v any)
 }
 
 func (r *Repository) saveDocument(ctx context.Context, kind storage.Kind, text []byte) (blob.ID, error) {
-	if r.config.Version < newestVersion {
-		return blob.ID{}, fmt.Errorf("write to a repository of format version 1: %w; upgrade it with `restic migrate upgrade_repo_v2` or make a new one",
-			backup.ErrUnsupported)
+	plain := text
+	if r.config.Version >= newestVersion {
+		plain = r.codec.compress([]byte{frameMark}, text)
 	}
-	sealed, err := r.key.Seal(nil, r.codec.compress([]byte{frameMark}, text))
+	sealed, err := r.key.Seal(nil, plain)
 	if err != nil {
 		return blob.ID{}, err
 	}

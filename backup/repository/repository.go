@@ -96,7 +96,8 @@ func (r *Repository) setKey(master *crypto.Key, id string) {
 // ID is the random identity of the repository, 64 hex digits.
 func (r *Repository) ID() string { return r.config.ID }
 
-// Version is the format version, 1 or 2. Version 1 is only read.
+// Version is the format version: 2, or 1 in old repositories, which stay
+// uncompressed.
 func (r *Repository) Version() uint { return r.config.Version }
 
 // Storage is the place where the repository rests.

@@ -17,12 +17,12 @@ type sealer struct {
 const sampleEvery = 16
 
 // seal compresses a blob if that makes it smaller, and trees always, as restic
-// does; then it seals the blob and proves that it can be opened again. length
+// does (format version 1 knows no compression); then it seals the blob and proves that it can be opened again. length
 // is the plain length of a compressed blob and 0 for a raw one.
 func (s *sealer) seal(w *Writer, j job) (sealed []byte, length uint32, err error) {
 	s.trim()
 	content := j.plain
-	if len(j.plain) > 0 {
+	if len(j.plain) > 0 && w.repo.config.Version >= newestVersion {
 		s.packed = w.repo.codec.compress(s.packed[:0], j.plain)
 		if len(s.packed) < len(j.plain) || j.handle.Type == blob.Tree {
 			content, length = s.packed, uint32(len(j.plain))

@@ -72,9 +72,6 @@ type Saved struct {
 // and the next prune collects them. fn must wait for goroutines it starts, and
 // use the context it is given.
 func (r *Repository) Write(ctx context.Context, fn func(ctx context.Context, w *Writer) error) error {
-	if r.config.Version < newestVersion {
-		return fmt.Errorf("write to a repository of format version 1: %w", backup.ErrUnsupported)
-	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	w := r.newWriter(ctx, fail, runtime.GOMAXPROCS(0))
@@ -123,35 +120,47 @@ func (r *Repository) newWriter(ctx context.Context, fail context.CancelCauseFunc
 // when Save returns. It may be called from many goroutines; the bytes are only
 // durable when Write returns nil.
 func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
-	if err := ctx.Err(); err != nil {
-		return Saved{}, context.Cause(ctx)
+	h := blob.Handle{Type: t, ID: blob.Hash(plain)}
+	fresh, err := w.save(ctx, h, plain, false)
+	return Saved{ID: h.ID, New: fresh}, err
+}
+
+// again stores a blob that the repository has, for the pack it lies in will go.
+func (w *Writer) again(ctx context.Context, h blob.Handle, plain []byte) error {
+	_, err := w.save(ctx, h, plain, true)
+	return err
+}
+
+// save hands a blob to the workers unless nothing need be done.
+func (w *Writer) save(ctx context.Context, h blob.Handle, plain []byte, again bool) (fresh bool, err error) {
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
 	}
 	if len(plain) > pack.MaxBlob {
-		return Saved{}, fmt.Errorf("%s blob of %d bytes: %w", t, len(plain), backup.ErrUnsupported)
+		return false, fmt.Errorf("%s of %d bytes: %w", h, len(plain), backup.ErrUnsupported)
 	}
-	h := blob.Handle{Type: t, ID: blob.Hash(plain)}
-	if w.has(h) {
-		return Saved{ID: h.ID}, nil
+	if w.has(h, again) {
+		return false, nil
 	}
 	need := w.need(len(plain))
 	if err := w.room.Acquire(w.ctx, need); err != nil {
-		return Saved{}, context.Cause(w.ctx)
+		return false, context.Cause(w.ctx)
 	}
-	if !w.claim(h) {
+	if !w.claim(h, again) {
 		w.room.Release(need)
-		return Saved{ID: h.ID}, nil
+		return false, nil
 	}
 	// From here on others rely on this blob; it is stored or all of it fails.
 	select {
 	case w.jobs <- job{handle: h, plain: append(w.buffer(), plain...)}:
-		w.counts.add(t, len(plain))
-		return Saved{ID: h.ID, New: true}, nil
+		w.counts.add(h.Type, len(plain))
+		return true, nil
 	case <-w.ctx.Done():
-		return Saved{}, context.Cause(w.ctx)
+		return false, context.Cause(w.ctx)
 	case <-w.finish:
 		err := fmt.Errorf("save %s after the end of writing: %w", h, backup.ErrInvalid)
 		w.fail(err)
-		return Saved{}, err
+		return false, err
 	}
 }
 
@@ -179,20 +188,25 @@ func (w *Writer) done(j job) {
 	}
 }
 
-// has tells whether nothing need be done for a blob.
-func (w *Writer) has(h blob.Handle) bool {
-	w.mu.Lock()
+// known tells whether a blob is on its way or, unless it is to be stored again,
+// durable. A blob ceases to be pending only after it is in the index, so asking
+// in this order misses none. The caller holds mu.
+func (w *Writer) known(h blob.Handle, again bool) bool {
 	_, pending := w.pending[h]
-	w.mu.Unlock()
-	return pending || w.repo.Has(h)
+	return pending || !again && w.repo.Has(h)
 }
 
-// claim makes a blob pending, unless it is known. A blob leaves pending only
-// after it is in the index, so looking at pending first misses none.
-func (w *Writer) claim(h blob.Handle) bool {
+func (w *Writer) has(h blob.Handle, again bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, pending := w.pending[h]; pending || w.repo.Has(h) {
+	return w.known(h, again)
+}
+
+// claim makes a blob pending, unless another goroutine was faster.
+func (w *Writer) claim(h blob.Handle, again bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.known(h, again) {
 		return false
 	}
 	w.pending[h] = struct{}{}
