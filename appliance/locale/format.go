@@ -2,6 +2,7 @@ package locale
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -15,17 +16,19 @@ var units = []string{"B", "KB", "MB", "GB", "TB", "PB"}
 // Bytes shows a size with three significant digits: "512 B", "1.50 GB",
 // "12.4 MB", "863 KB".
 func (l Lang) Bytes(n int64) string {
-	if n < 0 {
-		return "-" + l.Bytes(-max(n, -1<<62))
-	}
-	value, unit := float64(n), 0
+	value, unit := math.Abs(float64(n)), 0
 	for value >= 999.5 && unit < len(units)-1 {
 		value, unit = value/1024, unit+1
 	}
-	if unit == 0 {
-		return strconv.FormatInt(n, 10) + " B"
+	sign := ""
+	if n < 0 {
+		sign = "-"
 	}
-	return strconv.FormatFloat(value, 'f', decimals(value), 64) + " " + units[unit]
+	digits := 0 // whole bytes have no decimals
+	if unit > 0 {
+		digits = decimals(value)
+	}
+	return sign + strconv.FormatFloat(value, 'f', digits, 64) + " " + units[unit]
 }
 
 func decimals(value float64) int {
@@ -181,6 +184,6 @@ func (l Lang) Weekday(t time.Time) string {
 }
 
 func (l Lang) dateWords(key string, t time.Time) string {
-	return l.T(key, "year", fmt.Sprintf("%04d", t.Year()), "month", int(t.Month()),
-		"day", t.Day(), "mon", t.Month().String()[:3])
+	return l.T(key, "year", fmt.Sprintf("%04d", t.Year()), "day", t.Day(),
+		"month", l.T("month."+strconv.Itoa(int(t.Month()))))
 }
