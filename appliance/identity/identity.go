@@ -15,13 +15,14 @@ package identity
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
+	"emrvault/appliance/errs"
 	"emrvault/appliance/store"
 )
-
-var errSoon = errors.New("not built yet")
 
 // User is a person who may sign in.
 type User struct {
@@ -42,12 +43,7 @@ func (u User) May(p Permission) bool {
 	if u.ID == 0 || u.Disabled {
 		return false
 	}
-	for _, r := range u.Roles {
-		if r.holds(p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(u.Roles, func(r Role) bool { return r.holds(p) })
 }
 
 // Title is how pages call the user: the full name where there is one.
@@ -67,7 +63,10 @@ type NewUser struct {
 }
 
 // Directory keeps the users.
-type Directory struct{}
+type Directory struct {
+	store  *store.Store
+	hasher *hasher
+}
 
 // Options of a Directory; the zero value is what the box uses.
 type Options struct {
@@ -75,57 +74,158 @@ type Options struct {
 }
 
 // New makes a Directory over an open store.
-func New(st *store.Store, opts Options) *Directory { return &Directory{} }
-
-// SetupOpen says that there is no user yet.
-func (d *Directory) SetupOpen(ctx context.Context) (bool, error) { return false, errSoon }
-
-// SetupToken makes the one-time token of the setup link and forgets an earlier
-// one. Once a user exists it is errs.Conflict.
-func (d *Directory) SetupToken(ctx context.Context) (token string, expires time.Time, err error) {
-	return "", time.Time{}, errSoon
-}
-
-// CheckSetup says whether a setup token would be taken now: nil, errs.Denied
-// for a wrong or old one, errs.Conflict when setup is over.
-func (d *Directory) CheckSetup(ctx context.Context, token string) error { return errSoon }
-
-// CreateFirst makes the first administrator; the token is used up.
-func (d *Directory) CreateFirst(ctx context.Context, token string, ask NewUser) (User, error) {
-	return User{}, errSoon
+func New(st *store.Store, opts Options) *Directory {
+	if opts.Cost == (Cost{}) {
+		opts.Cost = DefaultCost()
+	}
+	return &Directory{store: st, hasher: newHasher(opts.Cost)}
 }
 
 // Add makes a user.
-func (d *Directory) Add(ctx context.Context, ask NewUser) (User, error) { return User{}, errSoon }
+func (d *Directory) Add(ctx context.Context, ask NewUser) (User, error) {
+	return d.add(ctx, ask, func(*store.Tx) error { return nil })
+}
+
+// add makes a user if allowed, asked in the same transaction, agrees.
+func (d *Directory) add(ctx context.Context, ask NewUser, allowed func(*store.Tx) error) (user User, err error) {
+	if err := ask.check(); err != nil {
+		return User{}, err
+	}
+	hash, err := d.hasher.hash(ctx, ask.Password)
+	if err != nil {
+		return User{}, err
+	}
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		if err := allowed(tx); err != nil {
+			return err
+		}
+		user, err = insert(tx, ask, hash)
+		return err
+	})
+	return user, err
+}
+
+const (
+	minName = 2
+	maxName = 32
+)
+
+func (ask NewUser) check() error {
+	if err := checkName(ask.Name); err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(ask.FullName) > 2*maxName {
+		return errs.New(errs.Invalid, "identity.full_name_long", "max", 2*maxName)
+	}
+	if err := checkRoles(ask.Roles); err != nil {
+		return err
+	}
+	return CheckPassword(ask.Password, ask.Name)
+}
+
+// checkName wants letters of any script, digits, and signs that no log line
+// or file name misreads.
+func checkName(name string) error {
+	good := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.' || r == '-' || r == '_'
+	}
+	length := utf8.RuneCountInString(name)
+	if length < minName || length > maxName || slices.ContainsFunc([]rune(name), func(r rune) bool { return !good(r) }) {
+		return errs.New(errs.Invalid, "identity.name_wrong", "min", minName, "max", maxName)
+	}
+	return nil
+}
+
+func checkRoles(roles []Role) error {
+	if len(roles) == 0 {
+		return errs.New(errs.Invalid, "identity.no_role")
+	}
+	for _, r := range roles {
+		if _, err := ParseRole(string(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Get reads a user by id.
-func (d *Directory) Get(ctx context.Context, id int64) (User, error) { return User{}, errSoon }
+func (d *Directory) Get(ctx context.Context, id int64) (user User, err error) {
+	err = d.store.Read(ctx, func(tx *store.Tx) error {
+		user, _, err = one(tx, `id = ?`, id)
+		return err
+	})
+	return user, err
+}
 
 // Find reads a user by name, whatever its letter case.
-func (d *Directory) Find(ctx context.Context, name string) (User, error) { return User{}, errSoon }
+func (d *Directory) Find(ctx context.Context, name string) (user User, err error) {
+	err = d.store.Read(ctx, func(tx *store.Tx) error {
+		user, _, err = one(tx, `folded = ?`, fold(name))
+		return err
+	})
+	return user, err
+}
 
 // List reads all users by name.
-func (d *Directory) List(ctx context.Context) ([]User, error) { return nil, errSoon }
-
-// SignIn answers with the user whose name and password these are. address is
-// the visitor's, without port. Its errors are errs.Denied: wrong name or
-// password (one text for both), or too many attempts, with the seconds to wait.
-// The User's LastSignIn and LastAddress are those of the time before.
-func (d *Directory) SignIn(ctx context.Context, name, password, address string) (User, error) {
-	return User{}, errSoon
+func (d *Directory) List(ctx context.Context) (users []User, err error) {
+	err = d.store.Read(ctx, func(tx *store.Tx) error {
+		users, err = all(tx)
+		return err
+	})
+	return users, err
 }
 
-// ChangePassword sets a user's own password after asking for the old one, and
-// ends the user's sessions except the one whose token is keep.
-func (d *Directory) ChangePassword(ctx context.Context, id int64, old, password, keep string) error {
-	return errSoon
+// Change says what to change of a user; nil stays as it is.
+type Change struct {
+	FullName *string
+	Roles    []Role
+	Disabled *bool
 }
 
-// SetPassword sets a password without the old one, from the console or by an
-// administrator, and ends all sessions of the user.
-func (d *Directory) SetPassword(ctx context.Context, id int64, password string) error {
-	return errSoon
+// Change changes a user. Somebody must be left who may manage users.
+// A disabled user's sessions end.
+func (d *Directory) Change(ctx context.Context, id int64, change Change) (user User, err error) {
+	if change.Roles != nil {
+		if err := checkRoles(change.Roles); err != nil {
+			return User{}, err
+		}
+	}
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		user, _, err = one(tx, `id = ?`, id)
+		if err != nil {
+			return err
+		}
+		change.apply(&user)
+		if err := update(tx, user); err != nil {
+			return err
+		}
+		return someoneManages(tx)
+	})
+	if err == nil && user.Disabled {
+		err = d.EndSessions(ctx, id, "")
+	}
+	return user, err
 }
 
-// EndSessions ends a user's sessions except the one whose token is keep.
-func (d *Directory) EndSessions(ctx context.Context, id int64, keep string) error { return errSoon }
+func (c Change) apply(u *User) {
+	if c.FullName != nil {
+		u.FullName = *c.FullName
+	}
+	if c.Roles != nil {
+		u.Roles = c.Roles
+	}
+	if c.Disabled != nil {
+		u.Disabled = *c.Disabled
+	}
+}
+
+func someoneManages(tx *store.Tx) error {
+	users, err := all(tx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(users, func(u User) bool { return u.May(UserWrite) }) {
+		return errs.New(errs.Conflict, "identity.last_admin")
+	}
+	return nil
+}
