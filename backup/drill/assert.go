@@ -63,7 +63,7 @@ func (a *attempt) answer(ctx context.Context, q plan.Assertion) (plan.Note, bool
 	case plan.AssertNewest:
 		return a.answerNewest(ctx, q)
 	}
-	return plan.Note{}, false, errs.New(errs.Invalid, "plan.invalid.assertion", "number", 0, "value", q.Kind)
+	return plan.Note{}, false, errs.New(errs.Invalid, "plan.invalid.assertion", "value", q.Kind)
 }
 
 func (a *attempt) answerSQL(ctx context.Context, q plan.Assertion) (plan.Note, bool, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // comparisons are the signs an SQL assertion may use; "" is "=".
@@ -18,41 +19,49 @@ func (a Assertion) Check(number int) error {
 		return a.checkSQL(field)
 	case AssertCount:
 		if a.Min < 0 || a.Max < 0 || (a.Max > 0 && a.Max < a.Min) {
-			return invalid(field, "plan.invalid.count", "number", number)
+			return invalid(field, "plan.invalid.count")
 		}
 		if a.Min == 0 && a.Max == 0 {
-			return invalid(field, "plan.invalid.count.empty", "number", number)
+			return invalid(field, "plan.invalid.count.empty")
 		}
 		return nil
 	case AssertNewest:
 		if a.Within <= 0 {
-			return invalid(field, "plan.invalid.within", "number", number)
+			return invalid(field, "plan.invalid.within")
 		}
 		if a.Query != "" && !readsOnly(a.Query) {
-			return invalid(field, "plan.invalid.query", "number", number)
+			return invalid(field, "plan.invalid.query")
 		}
 		return nil
 	}
-	return invalid(field, "plan.invalid.assertion", "number", number, "value", a.Kind)
+	return invalid(field, "plan.invalid.assertion", "value", a.Kind)
 }
 
 func (a Assertion) checkSQL(field string) error {
 	if !readsOnly(a.Query) {
-		return invalid(field, "plan.invalid.query", "number", field)
+		return invalid(field, "plan.invalid.query")
 	}
 	if !slices.Contains(comparisons, a.Compare) {
 		return invalid(field, "plan.invalid.compare", "value", a.Compare)
 	}
 	if a.Expect == "" {
-		return invalid(field, "plan.invalid.expect", "number", field)
+		return invalid(field, "plan.invalid.expect")
 	}
 	return nil
 }
 
-// readsOnly says whether a statement begins as one that reads. The drill opens
-// the database read-only as well; this only tells the person earlier.
+// readsOnly says whether a query is one statement that begins as one that
+// reads. The drill opens the database read-only as well; this tells the person
+// earlier, and keeps a second statement from hiding behind the first.
 func readsOnly(query string) bool {
-	word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(query)), " ")
-	word = strings.TrimSpace(strings.SplitN(word, "\n", 2)[0])
-	return word == "select" || word == "with" || word == "values" || strings.HasPrefix(word, "select(") || word == "pragma"
+	query = strings.TrimRight(strings.TrimSpace(query), "; \n\t")
+	if strings.Contains(query, ";") {
+		return false
+	}
+	end := strings.IndexFunc(query, func(r rune) bool { return !unicode.IsLetter(r) })
+	switch strings.ToLower(query[:max(0, end)]) {
+	case "select", "with", "values":
+		return true
+	}
+	return false
 }

@@ -74,12 +74,12 @@ func (p Plan) checkZone(*time.Location) error {
 }
 
 func (p Plan) checkSchedule(site *time.Location) error {
-	for field, words := range map[string]string{"schedule": p.Schedule, "drill.schedule": p.Drill.Schedule} {
-		if words == "" {
+	for _, f := range []struct{ field, words string }{{"schedule", p.Schedule}, {"drill.schedule", p.Drill.Schedule}} {
+		if f.words == "" {
 			continue
 		}
-		if _, err := parseSchedule(words, p.Location(site)); err != nil {
-			return &FieldError{Field: field, Err: err}
+		if _, err := parseSchedule(f.words, p.Location(site)); err != nil {
+			return &FieldError{Field: f.field, Err: err}
 		}
 	}
 	return nil
@@ -118,6 +118,11 @@ type FieldError struct {
 // Error tells the fault.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 
+// Message is the text for people, the field in front.
+func (e *FieldError) Message() (string, []any) {
+	return "plan.field", []any{"field", e.Field, "error", e.Err}
+}
+
 // Unwrap gives the fault with its text for people.
 func (e *FieldError) Unwrap() error { return e.Err }
 
@@ -131,7 +136,7 @@ func FieldOf(err error) string {
 }
 
 func invalid(field, key string, args ...any) error {
-	return &FieldError{Field: field, Err: errs.New(errs.Invalid, key, append([]any{"field", field}, args...)...)}
+	return &FieldError{Field: field, Err: errs.New(errs.Invalid, key, args...)}
 }
 
 func (b *Book) add(tx *store.Tx, p Plan) (Plan, error) {

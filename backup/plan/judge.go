@@ -47,7 +47,7 @@ func applyPolicy(list []PreviewPoint, keep Keep, zone *time.Location) error {
 	}
 	policy := keep.Policy()
 	if err := policy.Check(); err != nil {
-		return errs.Wrap(errs.Invalid, err, "plan.invalid.keep.nothing", "field", "keep")
+		return errs.Wrap(errs.Invalid, err, "plan.invalid.keep.nothing")
 	}
 	for _, d := range retention.Apply(policy, sound, zone) {
 		i := slices.IndexFunc(list, func(p PreviewPoint) bool { return p.Point.Snapshot == d.ID })

@@ -22,7 +22,7 @@ const maxFindings = 200
 // Check hands in a repository check and gives the job.
 func (r *Runner) Check(ctx context.Context, req CheckRequest, by string) (job int64, err error) {
 	if req.Subset < 0 || req.Subset > 1 {
-		return 0, errs.New(errs.Invalid, "run.check.subset", "field", "subset", "value", req.Subset)
+		return 0, errs.New(errs.Invalid, "run.check.subset", "value", req.Subset)
 	}
 	if _, err := r.Book.RepositoryByID(ctx, req.Repository); err != nil {
 		return 0, err

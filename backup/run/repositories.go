@@ -96,7 +96,7 @@ func (s *Repositories) Adopt(ctx context.Context, name, location string, passwor
 // sealed word follows from the location.
 func (s *Repositories) place(ctx context.Context, name, location string) (storage.Storage, string, error) {
 	if !plan.GoodName(name) {
-		return nil, "", errs.New(errs.Invalid, "plan.invalid.name", "field", "repository", "value", name)
+		return nil, "", errs.New(errs.Invalid, "plan.invalid.name", "value", name)
 	}
 	if !strings.HasPrefix(location, "s3:") && !filepath.IsAbs(location) {
 		return nil, "", errs.New(errs.Invalid, "plan.invalid.location", "value", location)

@@ -26,7 +26,7 @@ func (r *Runner) Restore(ctx context.Context, req RestoreRequest, by string) (jo
 		return 0, errs.New(errs.Conflict, "run.restore.expired", "point", p.Short())
 	}
 	if req.Target == "" || !filepath.IsAbs(req.Target) {
-		return 0, errs.New(errs.Invalid, "run.restore.target", "field", "target", "value", req.Target)
+		return 0, errs.New(errs.Invalid, "run.restore.target", "value", req.Target)
 	}
 	req.Target = filepath.Clean(req.Target)
 	if err := r.freeTarget(ctx, p, req.Target); err != nil {
