@@ -45,7 +45,7 @@ type Version struct {
 
 // Commands lists the verbs of the box.
 func Commands(env *Env) []*cobra.Command {
-	return []*cobra.Command{}
+	return append(serviceCommands(env), configCommand(env), doctorCommand(env), versionCommand(env))
 }
 
 // t gives a text in the person's language.

@@ -59,6 +59,10 @@ func (l Layout) Settings() string { return filepath.Join(l.Data, "emrvault.yaml"
 // Secret is the folder of keys and certificates.
 func (l Layout) Secret() string { return filepath.Join(l.Data, "secret") }
 
+// Certificates is the folder of the certificate authority and the page's
+// certificate.
+func (l Layout) Certificates() string { return l.Secret() }
+
 // Scratch is the folder where drills restore.
 func (l Layout) Scratch() string { return filepath.Join(l.Data, "scratch") }
 

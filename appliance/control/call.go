@@ -39,6 +39,15 @@ func Call(ctx context.Context, sock string, req Request, stdin io.Reader, stdout
 	return code, errors.Join(ctx.Err(), err)
 }
 
+// Ping says whether an appliance listens at sock: nil, or ErrNotRunning.
+func Ping(ctx context.Context, sock string) error {
+	conn, err := dial(ctx, sock)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 // withdraw asks the appliance to stop the verb and bounds the wait for it.
 func withdraw(conn net.Conn, out *writer) {
 	_ = conn.SetDeadline(time.Now().Add(patience)) // a closed connection needs none

@@ -101,6 +101,9 @@ func serve(ctx context.Context, conn net.Conn, run Run) {
 	}
 	in := bufio.NewReader(conn)
 	req, err := readRequest(in)
+	if errors.Is(err, io.EOF) {
+		return // somebody looked whether we are here
+	}
 	if err != nil {
 		slog.Warn("control: request refused", "user", user, "error", err)
 		out.complain(err)

@@ -27,7 +27,7 @@ func serve(t *testing.T, sock string, run control.Run) (stop func()) {
 	done := make(chan error, 1)
 	go func() { done <- control.Serve(ctx, sock, run) }()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		if code, err := control.Call(ctx, sock, control.Request{}, nil, io.Discard, io.Discard); err == nil || code == 0 {
+		if err := control.Ping(ctx, sock); err == nil {
 			break
 		} else if !errors.Is(err, control.ErrNotRunning) || time.Now().After(deadline) {
 			t.Fatalf("the appliance does not answer: %v", err)

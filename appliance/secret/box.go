@@ -64,10 +64,22 @@ type Box struct {
 
 // Open reads the box key of a data folder, or makes one at the first start.
 func Open(layout config.Layout) (*Box, error) {
-	path := filepath.Join(layout.Secret(), "box.key")
+	b, err := Find(layout)
+	if errors.Is(err, fs.ErrNotExist) {
+		return create(keyPath(layout))
+	}
+	return b, err
+}
+
+func keyPath(layout config.Layout) string { return filepath.Join(layout.Secret(), "box.key") }
+
+// Find reads the box key of a data folder; where there is none the error is
+// errs.NotFound and fs.ErrNotExist, and nothing is made.
+func Find(layout config.Layout) (*Box, error) {
+	path := keyPath(layout)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(path)
+		return nil, errs.Wrap(errs.NotFound, err, "secret.nokey", "path", path)
 	}
 	if err != nil {
 		return nil, errs.Wrap(errs.Denied, err, "secret.key", "path", path)

@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 		"room room.plain prefix=false plural=false ",
 		"room room.rights prefix=false plural=false ?",
 		"room room.spread prefix=false plural=false ?",
-		"room room.told prefix=false plural=false ",
+		"room room.told prefix=false plural=false ?",
 		"room room.word. prefix=true plural=false ",
 		"room room.wrapped prefix=false plural=false path",
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// bottom are the functions of appliance/locale and appliance/errs.
+var bottom = map[string]bool{"T": true, "Plural": true, "New": true, "Wrap": true}
+
 // asker is a function that takes the key of a text.
 type asker struct{ key, args int } // positions of its parameters
 
@@ -99,7 +102,9 @@ func called(askers map[string]asker, call *ast.CallExpr) (Use, bool) {
 	}
 	use, ok := keyOf(call.Args[asks.key])
 	use.Plural = name == "Plural"
-	if call.Ellipsis == token.NoPos && asks.args <= len(call.Args) {
+	// A room's own helper may add values of its own, so only for the functions
+	// at the bottom do the names at the call tell everything.
+	if bottom[name] && call.Ellipsis == token.NoPos && asks.args <= len(call.Args) {
 		use.Names = namesOf(call.Args[asks.args:])
 	}
 	return use, ok

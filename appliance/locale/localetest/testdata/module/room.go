@@ -5,7 +5,7 @@ type lang struct{}
 
 func (lang) T(key string, args ...any) string             { return key }
 func (lang) Plural(key string, n int, args ...any) string { return key }
-func wrap(err error, key string, args ...any) error       { return err }
+func Wrap(err error, key string, args ...any) error       { return err }
 func get(key string) string                               { return key }
 
 type teller interface{ Tell(key string, args ...any) }
@@ -20,7 +20,7 @@ func uses(l lang, t teller, err error, word string, more []any) {
 	l.T(word)
 	l.T("no key")
 	l.T("room.spread", more...)
-	_ = wrap(err, "room.wrapped", "path", word)
+	_ = Wrap(err, "room.wrapped", "path", word)
 	t.Tell("room.told")
 	get("site.name")
 }
