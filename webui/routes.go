@@ -57,6 +57,7 @@ func (s *Server) Routes() []Route {
 		{get, "/users/new", identity.UserWrite, a.users.NewForm},
 		{post, "/users/new", identity.UserWrite, a.users.Add},
 		{get, "/users/:id", identity.UserRead, a.users.Show},
+		{post, "/users/:id", identity.UserWrite, a.users.Change},
 		{post, "/users/:id/password", identity.UserWrite, a.users.ResetPassword},
 	}
 	if s.parts.Certificate != nil {

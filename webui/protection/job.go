@@ -110,7 +110,8 @@ func (d *jobPage) measure() {
 	}
 }
 
-// stagesOf puts the stages that were met among those that are still to come.
+// stagesOf puts the stages that were met in a row with those still to come. One
+// that was passed over, as a source without capture does, is left out.
 func stagesOf(job jobs.Job, events []jobs.Event) []stage {
 	met := map[string]time.Time{}
 	var names []string
@@ -124,17 +125,24 @@ func stagesOf(job jobs.Job, events []jobs.Event) []stage {
 		}
 	}
 	if !job.State.Ended() {
-		for _, name := range orders[job.Kind] {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
+		names = append(names, toCome(orders[job.Kind], names)...)
 	}
 	list := make([]stage, 0, len(names))
 	for _, name := range names {
 		list = append(list, stage{name, classOf(job, name, met), met[name]})
 	}
 	return list
+}
+
+// toCome are the stages of an order behind the last one that was met.
+func toCome(order, met []string) []string {
+	after := 0
+	for i, name := range order {
+		if slices.Contains(met, name) {
+			after = i + 1
+		}
+	}
+	return order[after:]
 }
 
 func classOf(job jobs.Job, name string, met map[string]time.Time) string {

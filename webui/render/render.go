@@ -141,5 +141,5 @@ func (r *Renderer) Text(frame *Frame, name, block string, data any) ([]byte, err
 	if err := page.ExecuteTemplate(&b, block, View{frame, data}); err != nil {
 		return nil, fmt.Errorf("write page %s: %w", name, err)
 	}
-	return b.Bytes(), nil
+	return bytes.TrimLeft(b.Bytes(), " \n"), nil // what stands between definitions
 }

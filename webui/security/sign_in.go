@@ -27,6 +27,7 @@ type Users interface {
 	List(ctx context.Context) ([]identity.User, error)
 	Add(ctx context.Context, ask identity.NewUser) (identity.User, error)
 	ChangePassword(ctx context.Context, id int64, old, password, keep string) error
+	Change(ctx context.Context, id int64, change identity.Change) (identity.User, error)
 	SetPassword(ctx context.Context, id int64, password string) error
 }
 

@@ -72,6 +72,7 @@ func (p *UserPages) add(c render.Context, form userForm) error {
 // userPage is the data of user.html.
 type userPage struct {
 	User     identity.User
+	Roles    []identity.Role
 	Self     bool
 	Password string // a fresh one, shown this once after a reset
 }
@@ -83,7 +84,27 @@ func (p *UserPages) Show(c render.Context) {
 		p.render.Error(c, err)
 		return
 	}
-	p.render.Page(c, "security/user", userPage{User: user, Self: user.ID == render.PersonOf(c).ID})
+	p.render.Page(c, "security/user", userPage{User: user, Roles: identity.Roles(), Self: user.ID == render.PersonOf(c).ID})
+}
+
+// Change is POST /users/:id: role, and whether the person may sign in.
+func (p *UserPages) Change(c render.Context) {
+	user, err := p.find(c)
+	if err != nil {
+		p.render.Error(c, err)
+		return
+	}
+	role, err := identity.ParseRole(c.PostForm("role"))
+	if err == nil {
+		disabled := c.PostForm("disabled") != ""
+		_, err = p.users.Change(render.Ctx(c), user.ID, identity.Change{Roles: []identity.Role{role}, Disabled: &disabled})
+	}
+	page := "/users/" + strconv.FormatInt(user.ID, 10)
+	if err != nil {
+		p.render.Failed(c, page, err)
+		return
+	}
+	p.render.Done(c, page, "web.users.changed", "name", user.Title())
 }
 
 // ResetPassword is POST /users/:id/password: the person gets a random word,

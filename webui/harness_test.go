@@ -1,0 +1,326 @@
+package webui
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"emrvault/appliance/config"
+	"emrvault/appliance/errs"
+	"emrvault/appliance/identity"
+	"emrvault/appliance/jobs"
+	"emrvault/appliance/locale"
+	"emrvault/appliance/secret"
+	"emrvault/appliance/store"
+	"emrvault/backup/plan"
+	"emrvault/webui/security"
+)
+
+// goodPassword is what everybody in these tests signs in with.
+const goodPassword = "correct horse 42"
+
+// places stands in for the repositories.
+type places struct {
+	mu    sync.Mutex
+	list  []plan.Repository
+	sheet secret.Sheet
+}
+
+func (p *places) Repositories(context.Context) ([]plan.Repository, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]plan.Repository(nil), p.list...), nil
+}
+
+func (p *places) Create(_ context.Context, name, location string) (plan.Repository, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !strings.HasPrefix(location, "/") {
+		return plan.Repository{}, errs.New(errs.Invalid, "web.setup.place.hint")
+	}
+	p.list = append(p.list, plan.Repository{ID: 1, Name: name, Location: location, Repository: strings.Repeat("ab", 32), Sheet: plan.SheetNone})
+	return p.list[0], nil
+}
+
+func (p *places) AddSheet(context.Context, int64) (secret.Sheet, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sheet = secret.NewSheet()
+	return p.sheet, nil
+}
+
+func (p *places) AskFor(int64) (first, second int, err error) { return 3, 7, nil }
+
+func (p *places) ConfirmSheet(_ context.Context, _ int64, first, second string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.sheet.Confirms(3, first) || !p.sheet.Confirms(7, second) {
+		return errs.New(errs.Invalid, "plan.sheet.wrong")
+	}
+	p.list[0].Sheet = plan.SheetConfirmed
+	return nil
+}
+
+// settings keeps what the box was told in memory.
+type settings struct {
+	mu  sync.Mutex
+	now *config.Settings
+}
+
+func (s *settings) Current() *config.Settings { s.mu.Lock(); defer s.mu.Unlock(); return s.now }
+
+func (s *settings) Change(_ context.Context, _ string, values map[string]string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.now
+	for key, v := range values {
+		if err := next.Set(key, v); err != nil {
+			return err
+		}
+	}
+	s.now = &next
+	return nil
+}
+
+func (s *settings) Protection() secret.Protection { return secret.ByFile }
+
+type authority struct{}
+
+func (authority) CAPEM() []byte       { return []byte("-----BEGIN CERTIFICATE-----\n") }
+func (authority) Fingerprint() string { return "3F:A1:9C:" + strings.Repeat("5B:", 28) + "E0" }
+
+var moment = time.Date(2026, 11, 22, 10, 22, 0, 0, time.UTC) // 18:22 in Shanghai
+
+// house is a site with everything around it. People and sessions are those of
+// the product, in a database of their own.
+type house struct {
+	*Server
+	people *identity.Directory
+	places *places
+	jobs   *worklist
+	log    *strings.Builder
+}
+
+// newHouse builds a site where "admin" (an administrator, the first user) and
+// "guest" (a viewer) may sign in.
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := newEmptyHouse(t)
+	for _, u := range []identity.NewUser{{Name: "admin", Roles: []identity.Role{identity.Admin}}, {Name: "guest", Roles: []identity.Role{identity.Viewer}}} {
+		u.FullName, u.Password = "李工", goodPassword
+		_, err := h.people.Add(t.Context(), u)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.places.list = []plan.Repository{{ID: 1, Name: "local", Location: "/backup", Sheet: plan.SheetConfirmed}}
+	return h
+}
+
+// newEmptyHouse builds a site before its first start: nobody is there yet.
+func newEmptyHouse(t *testing.T) *house {
+	t.Helper()
+	now := func() time.Time { return moment }
+	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "emrvault.db"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	people := identity.New(st, identity.Options{Cost: identity.Cost{Memory: 64, Passes: 1, Threads: 1}})
+	h := &house{people: people, places: &places{}, jobs: newWorklist(), log: &strings.Builder{}}
+	set := &settings{now: config.Defaults()}
+	if err := set.now.Set("site.name", "示例市第一人民医院"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Parts{
+		Version: "1.0.0", Now: now,
+		Log:      slog.New(slog.NewTextHandler(lockedWriter{&sync.Mutex{}, h.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Site:     func() Site { return siteOf(set.Current()) },
+		Sessions: identity.NewSessions(st), Users: h.people, Settings: set, Certificate: authority{}, Jobs: h.jobs,
+		Start: security.Start{Link: h.people, Storage: h.places, Places: h.places, Folder: "/srv/emrvault/repository"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Server = s
+	return h
+}
+
+func siteOf(s *config.Settings) Site {
+	return Site{Name: s.SiteName, Lang: s.Language, Zone: s.Zone, Hosts: append([]string{"example.com"}, s.Hosts...), SessionIdle: s.SessionIdle, SessionLife: s.SessionLife}
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// visitor is a browser without scripts: it keeps cookies and does not follow
+// redirects by itself.
+type visitor struct {
+	t      *testing.T
+	base   string
+	client *http.Client
+	lang   locale.Lang
+}
+
+func (h *house) visitor(t *testing.T) *visitor {
+	t.Helper()
+	srv := httptest.NewServer(h.Handler())
+	t.Cleanup(srv.Close)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &visitor{t: t, base: srv.URL, lang: locale.Chinese, client: &http.Client{
+		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	to     string // where a redirect leads
+	body   string
+	header http.Header
+}
+
+func (v *visitor) send(req *http.Request) answer {
+	v.t.Helper()
+	if req.Header.Get("Accept-Language") == "" {
+		req.Header.Set("Accept-Language", string(v.lang))
+	}
+	resp, err := v.client.Do(req)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header.Get("Location"), string(body), resp.Header}
+}
+
+func (v *visitor) request(method, path string, form url.Values) *http.Request {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), method, v.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return req
+}
+
+func (v *visitor) get(path string) answer { v.t.Helper(); return v.send(v.request("GET", path, nil)) }
+
+func (v *visitor) post(path string, pairs ...string) answer {
+	v.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return v.send(v.request("POST", path, form))
+}
+
+func (v *visitor) signIn(name string) *visitor {
+	v.t.Helper()
+	if a := v.post("/sign-in", "user", name, "password", goodPassword, "next", "/"); a.status != http.StatusSeeOther {
+		v.t.Fatalf("sign-in of %s: status %d, want 303: %s", name, a.status, a.body)
+	}
+	return v
+}
+
+// worklist stands in for the list of jobs.
+type worklist struct {
+	mu     sync.Mutex
+	list   map[int64]jobs.Job
+	events map[int64][]jobs.Event
+	ears   map[int64][]chan jobs.Event
+}
+
+func newWorklist() *worklist {
+	w := &worklist{list: map[int64]jobs.Job{}, events: map[int64][]jobs.Event{}, ears: map[int64][]chan jobs.Event{}}
+	w.list[7] = jobs.Job{
+		ID: 7, Kind: "backup", State: jobs.Running, Stage: "read", Trigger: jobs.Manual, By: "admin", Attempt: 1,
+		Created: moment.Add(-time.Minute), Started: moment.Add(-time.Minute),
+		Progress: jobs.Progress{Files: 1200, Bytes: 63 << 20, TotalFiles: 2000, TotalBytes: 100 << 20, Current: "emrdoc/2026/11/首次病程记录.xml"},
+	}
+	w.events[7] = []jobs.Event{
+		{Job: 7, Seq: 1, At: moment.Add(-time.Minute), Type: jobs.StageBegan, Key: "check"},
+		{Job: 7, Seq: 2, At: moment.Add(-50 * time.Second), Type: jobs.StageBegan, Key: "read"},
+	}
+	w.list[8] = jobs.Job{
+		ID: 8, Kind: "drill", State: jobs.Failed, Stage: "verify", Trigger: jobs.Schedule, Attempt: 1, Problems: 1,
+		Created: moment.Add(-time.Hour), Started: moment.Add(-time.Hour), Ended: moment.Add(-50 * time.Minute),
+		Failure: &jobs.Failure{Kind: "internal", Text: map[locale.Lang]string{locale.Chinese: "有一个文件内容不同", locale.English: "one file differs"}, Detail: "file a: hash differs"},
+	}
+	return w
+}
+
+func (w *worklist) Get(_ context.Context, id int64) (jobs.Job, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if j, ok := w.list[id]; ok {
+		return j, nil
+	}
+	return jobs.Job{}, errs.New(errs.NotFound, "web.job.unknown")
+}
+
+func (w *worklist) Events(_ context.Context, id, after int64) ([]jobs.Event, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]jobs.Event(nil), w.events[id]...), nil
+}
+
+func (w *worklist) Subscribe(id int64) (<-chan jobs.Event, func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ch := make(chan jobs.Event, 64)
+	w.ears[id] = append(w.ears[id], ch)
+	return ch, func() {}
+}
+
+func (w *worklist) Cancel(_ context.Context, id int64, by string) error {
+	w.end(id, jobs.Cancelled)
+	return nil
+}
+
+// move changes a job and tells its listeners.
+func (w *worklist) move(id int64, change func(*jobs.Job)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	j := w.list[id]
+	change(&j)
+	w.list[id] = j
+	for _, ear := range w.ears[id] {
+		ear <- jobs.Event{Job: id, Type: jobs.Moved, Progress: j.Progress}
+	}
+}
+
+func (w *worklist) end(id int64, state jobs.State) {
+	w.move(id, func(j *jobs.Job) { j.State, j.Ended = state, moment })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ear := range w.ears[id] {
+		close(ear)
+	}
+	w.ears[id] = nil
+}
