@@ -1,0 +1,115 @@
+package backupcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"emrvault/appliance/errs"
+	"emrvault/backup"
+)
+
+// The exit codes, as restic's users know them.
+const (
+	exitDone          = 0
+	exitFailed        = 1
+	exitUsage         = 2
+	exitIncomplete    = 3
+	exitNoRepository  = 10
+	exitLocked        = 11
+	exitWrongPassword = 12
+	exitInterrupted   = 130
+)
+
+// ErrUsage marks a command that was not written as it must be.
+var ErrUsage = errors.New("wrong usage")
+
+// ErrUnconfirmed marks a plan that was shown and not carried out.
+var ErrUnconfirmed = errors.New("not confirmed")
+
+// ExitCode is what the process ends with.
+func ExitCode(err error) int {
+	for _, c := range []struct {
+		err  error
+		code int
+	}{
+		{context.Canceled, exitInterrupted},
+		{ErrUsage, exitUsage},
+		{ErrUnconfirmed, exitUsage},
+		{backup.ErrWrongPassword, exitWrongPassword},
+		{backup.ErrNoRepository, exitNoRepository},
+		{backup.ErrLocked, exitLocked},
+		{backup.ErrIncomplete, exitIncomplete},
+		{backup.ErrInvalid, exitUsage},
+	} {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	if err == nil {
+		return exitDone
+	}
+	return exitFailed
+}
+
+// words say what an error means and what to do next. The first that fits wins.
+var words = []struct {
+	err  error
+	kind errs.Kind
+	key  string
+}{
+	{context.Canceled, errs.Busy, "cli.error.interrupted"},
+	{backup.ErrWrongPassword, errs.Denied, "cli.error.password"},
+	{backup.ErrNoRepository, errs.NotFound, "cli.error.no-repository"},
+	{backup.ErrRepositoryExists, errs.Conflict, "cli.error.exists"},
+	{backup.ErrLockLost, errs.Busy, "cli.error.lock-lost"},
+	{backup.ErrLocked, errs.Busy, "cli.error.locked"},
+	{backup.ErrIncomplete, errs.Conflict, "cli.error.incomplete"},
+	{backup.ErrStorageFull, errs.Conflict, "cli.error.full"},
+	{backup.ErrReadOnly, errs.Denied, "cli.error.read-only"},
+	{backup.ErrTargetNotEmpty, errs.Conflict, "cli.error.target"},
+	{backup.ErrUnsafe, errs.Invalid, "cli.error.unsafe"},
+	{backup.ErrDamaged, errs.Conflict, "cli.error.damaged"},
+	{backup.ErrUnsupported, errs.Invalid, "cli.error.unsupported"},
+	{backup.ErrInvalid, errs.Invalid, "cli.error.invalid"},
+	{backup.ErrNotFound, errs.NotFound, "cli.error.not-found"},
+}
+
+// tell puts words for people around an error of the engine; an error that has
+// words already keeps them.
+func tell(err error) error {
+	var told *errs.Error
+	if err == nil || errors.As(err, &told) {
+		return err
+	}
+	for _, w := range words {
+		if errors.Is(err, w.err) {
+			return errs.Wrap(w.kind, err, w.key)
+		}
+	}
+	return err
+}
+
+// usage is an error about the command line itself.
+func usage(key string, args ...any) error { return usageOf(ErrUsage, key, args...) }
+
+func usageOf(kind error, key string, args ...any) error {
+	return errs.Wrap(errs.Invalid, kind, key, args...)
+}
+
+// count checks the number of arguments; the usage line says what they are.
+func count(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return usage("cli.usage.args", "usage", cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// flagError gives an unknown or unreadable flag the exit code for wrong usage.
+func flagError(cmd *cobra.Command, err error) error {
+	return errs.Wrap(errs.Invalid, fmt.Errorf("%w: %w", ErrUsage, err), "cli.usage.flag", "usage", cmd.UseLine())
+}
