@@ -18,8 +18,6 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"emrvault/appliance/jobs"
 )
 
 // browser is a headless Chromium on a running site. Everything it complains
@@ -184,6 +182,21 @@ func (b *browser) picture(name string) {
 	}
 }
 
+// print keeps a picture of the page as it comes out of a printer.
+func (b *browser) print(name string) {
+	b.t.Helper()
+	for _, media := range []string{"print", ""} {
+		if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: media}); err != nil {
+			b.t.Fatalf("browser: media %s: %v", media, err)
+		}
+		if media == "print" {
+			b.resize(720)
+			b.picture(name)
+			b.resize(1440)
+		}
+	}
+}
+
 // calm fails the test when the browser complained about anything but what is
 // expected, or asked another machine for something.
 func (b *browser) calm(expected ...string) {
@@ -218,6 +231,7 @@ func TestBrowserFirstStart(t *testing.T) {
 	b.show("setup-sheet-offer")
 	b.do(chromedp.Click(css("form.card button.btn-p")), chromedp.WaitVisible(css("#first")))
 	b.show("setup-sheet")
+	b.print("setup-sheet-print")
 	groups := h.places.sheet.Groups()
 	b.do(
 		chromedp.SendKeys(css("#first"), groups[2]), chromedp.SendKeys(css("#second"), groups[6]), chromedp.Click(css("input[name=kept]")),
@@ -260,19 +274,19 @@ func TestBrowserSignIn(t *testing.T) {
 func TestBrowserJob(t *testing.T) {
 	h := newHouse(t)
 	b := openBrowser(t, h)
-	b.open("/jobs/7")
+	b.open("/jobs/1")
 	b.do(chromedp.SendKeys(css("#user"), "admin"), chromedp.SendKeys(css("#password"), goodPassword), chromedp.Click(css("button.btn-p")), chromedp.WaitVisible(css("#live")))
 	b.show("job")
-	for _, share := range []int64{70, 85} {
-		h.jobs.move(7, func(j *jobs.Job) { j.Progress.Bytes = share << 20 })
+	for _, share := range []int64{73, 83} {
+		h.jobs.read(t, 10)
 		b.wait("the next share", fmt.Sprintf("document.querySelector('#live').textContent.indexOf('%d%%') >= 0", share))
 	}
-	h.jobs.end(7, jobs.Succeeded)
+	h.jobs.finish(t)
 	b.wait("the page of the ended job", "!document.querySelector('[sse-connect]') && !!document.querySelector('#live .chip-ok')")
 	b.show("job-ended")
-	b.open("/jobs/8")
+	b.open("/jobs/2")
 	b.show("job-failed")
-	if got := b.text(".notice-bad b"); got != "有一个文件内容不同" {
+	if got := b.text(".notice-bad b"); got != "没有这个用户，可能地址输错了。" {
 		t.Errorf("the failure reads %q", got)
 	}
 	b.calm()

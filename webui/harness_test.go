@@ -2,6 +2,7 @@ package webui
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -98,7 +99,9 @@ type authority struct{}
 func (authority) CAPEM() []byte       { return []byte("-----BEGIN CERTIFICATE-----\n") }
 func (authority) Fingerprint() string { return "3F:A1:9C:" + strings.Repeat("5B:", 28) + "E0" }
 
-var moment = time.Date(2026, 11, 22, 10, 22, 0, 0, time.UTC) // 18:22 in Shanghai
+// moment is the time of the tests: of today, because browsers and sessions have
+// clocks of their own.
+var moment = time.Now().UTC().Truncate(time.Minute)
 
 // house is a site with everything around it. People and sessions are those of
 // the product, in a database of their own.
@@ -136,7 +139,7 @@ func newEmptyHouse(t *testing.T) *house {
 	}
 	t.Cleanup(func() { _ = st.Close() })
 	people := identity.New(st, identity.Options{Cost: identity.Cost{Memory: 64, Passes: 1, Threads: 1}})
-	h := &house{people: people, places: &places{}, jobs: newWorklist(), log: &strings.Builder{}}
+	h := &house{people: people, places: &places{}, jobs: newWorklist(t, st), log: &strings.Builder{}}
 	set := &settings{now: config.Defaults()}
 	if err := set.now.Set("site.name", "示例市第一人民医院"); err != nil {
 		t.Fatal(err)
@@ -248,79 +251,90 @@ func (v *visitor) signIn(name string) *visitor {
 	return v
 }
 
-// worklist stands in for the list of jobs.
+// worklist is the product's list of jobs with two jobs that do what a test says.
 type worklist struct {
-	mu     sync.Mutex
-	list   map[int64]jobs.Job
-	events map[int64][]jobs.Event
-	ears   map[int64][]chan jobs.Event
+	*jobs.Manager
+	steps         chan func(*jobs.Run) error // for the running job, until one gives an error or errDone
+	running, lost int64
 }
 
-func newWorklist() *worklist {
-	w := &worklist{list: map[int64]jobs.Job{}, events: map[int64][]jobs.Event{}, ears: map[int64][]chan jobs.Event{}}
-	w.list[7] = jobs.Job{
-		ID: 7, Kind: "backup", State: jobs.Running, Stage: "read", Trigger: jobs.Manual, By: "admin", Attempt: 1,
-		Created: moment.Add(-time.Minute), Started: moment.Add(-time.Minute),
-		Progress: jobs.Progress{Files: 1200, Bytes: 63 << 20, TotalFiles: 2000, TotalBytes: 100 << 20, Current: "emrdoc/2026/11/首次病程记录.xml"},
+var errDone = errors.New("the running job has done its work")
+
+// newWorklist runs a backup that is at 63 percent and a drill that has failed.
+func newWorklist(t *testing.T, st *store.Store) *worklist {
+	t.Helper()
+	w := &worklist{Manager: jobs.New(st, jobs.Options{Frame: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}), steps: make(chan func(*jobs.Run) error)}
+	w.Register(jobs.Kind{Name: "backup", Run: w.backup})
+	w.Register(jobs.Kind{Name: "drill", Run: func(_ context.Context, r *jobs.Run) error {
+		r.Stage("restore")
+		r.Stage("verify")
+		r.Problem("a.xml", errors.New("hash differs"))
+		return errs.New(errs.Conflict, "web.users.unknown")
+	}})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	w.running, w.lost = w.submit(t, "backup"), w.submit(t, "drill")
+	if _, err := w.Wait(t.Context(), w.lost); err != nil {
+		t.Fatal(err)
 	}
-	w.events[7] = []jobs.Event{
-		{Job: 7, Seq: 1, At: moment.Add(-time.Minute), Type: jobs.StageBegan, Key: "check"},
-		{Job: 7, Seq: 2, At: moment.Add(-50 * time.Second), Type: jobs.StageBegan, Key: "read"},
-	}
-	w.list[8] = jobs.Job{
-		ID: 8, Kind: "drill", State: jobs.Failed, Stage: "verify", Trigger: jobs.Schedule, Attempt: 1, Problems: 1,
-		Created: moment.Add(-time.Hour), Started: moment.Add(-time.Hour), Ended: moment.Add(-50 * time.Minute),
-		Failure: &jobs.Failure{Kind: "internal", Text: map[locale.Lang]string{locale.Chinese: "有一个文件内容不同", locale.English: "one file differs"}, Detail: "file a: hash differs"},
-	}
+	w.step(t, func(r *jobs.Run) error {
+		r.Stage("check")
+		r.Stage("read")
+		r.Total(2000, 100<<20)
+		r.Add(1200, 63<<20)
+		r.Current("emrdoc/2026/11/首次病程记录.xml")
+		return nil
+	})
 	return w
 }
 
-func (w *worklist) Get(_ context.Context, id int64) (jobs.Job, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if j, ok := w.list[id]; ok {
-		return j, nil
+func (w *worklist) submit(t *testing.T, kind string) int64 {
+	t.Helper()
+	job, err := w.Submit(t.Context(), jobs.Request{Kind: kind, Key: kind, Trigger: jobs.Manual, By: "admin"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return jobs.Job{}, errs.New(errs.NotFound, "web.job.unknown")
+	return job.ID
 }
 
-func (w *worklist) Events(_ context.Context, id, after int64) ([]jobs.Event, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]jobs.Event(nil), w.events[id]...), nil
-}
-
-func (w *worklist) Subscribe(id int64) (<-chan jobs.Event, func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	ch := make(chan jobs.Event, 64)
-	w.ears[id] = append(w.ears[id], ch)
-	return ch, func() {}
-}
-
-func (w *worklist) Cancel(_ context.Context, id int64, by string) error {
-	w.end(id, jobs.Cancelled)
-	return nil
-}
-
-// move changes a job and tells its listeners.
-func (w *worklist) move(id int64, change func(*jobs.Job)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	j := w.list[id]
-	change(&j)
-	w.list[id] = j
-	for _, ear := range w.ears[id] {
-		ear <- jobs.Event{Job: id, Type: jobs.Moved, Progress: j.Progress}
+func (w *worklist) backup(ctx context.Context, r *jobs.Run) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case step := <-w.steps:
+			if err := step(r); errors.Is(err, errDone) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
 	}
 }
 
-func (w *worklist) end(id int64, state jobs.State) {
-	w.move(id, func(j *jobs.Job) { j.State, j.Ended = state, moment })
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, ear := range w.ears[id] {
-		close(ear)
+// step lets the running job do something.
+func (w *worklist) step(t *testing.T, do func(*jobs.Run) error) {
+	t.Helper()
+	select {
+	case w.steps <- do:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the job does not run")
 	}
-	w.ears[id] = nil
+}
+
+// read lets the running job read some megabytes more.
+func (w *worklist) read(t *testing.T, megabytes int64) {
+	t.Helper()
+	w.step(t, func(r *jobs.Run) error { r.Add(10, megabytes<<20); return nil })
+}
+
+// finish lets the running job come to its end.
+func (w *worklist) finish(t *testing.T) {
+	t.Helper()
+	w.step(t, func(*jobs.Run) error { return errDone })
 }

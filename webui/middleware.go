@@ -64,6 +64,28 @@ func (w streamWriter) Flush() {
 // Unwrap leads a http.ResponseController to the connection.
 func (w streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// isPassive says that a page asks by itself, to show what has changed: nobody
+// need sit before it. Such a request must not keep a session from running out.
+func isPassive(r *http.Request) bool {
+	return r.Method == http.MethodGet && (r.Header.Get("HX-Request") != "" || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream"))
+}
+
+// peek reads the session of a passive request and leaves it as it is.
+func (s *Server) peek(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := ""
+		if cookie, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+			token = cookie.Value
+		}
+		ctx, err := s.sessions.Load(r.Context(), token)
+		if err != nil {
+			s.sessions.ErrorFunc(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 // sessionManager keeps sessions in the store; the cookie holds only a random
 // token and cannot be read by scripts.
 func (s *Server) sessionManager() *scs.SessionManager {
@@ -209,10 +231,13 @@ func (s *Server) frame(c *gin.Context) {
 		return
 	}
 	f.Person = person
+	if isPassive(c.Request) {
+		return // no menu and no message: only a part of the page is asked for
+	}
 	if kind := s.sessions.PopString(ctx, flashKind); kind != "" {
 		f.Message = &render.Message{Kind: kind, Text: s.sessions.PopString(ctx, flashText)}
 	}
-	if person == nil || render.IsFragment(c) {
+	if person == nil {
 		return
 	}
 	if f.OpenTicket, err = s.parts.openTickets(ctx); err != nil {

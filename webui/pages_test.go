@@ -3,18 +3,23 @@ package webui
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"emrvault/appliance/certificate"
+	"emrvault/appliance/config"
 	"emrvault/appliance/identity"
-	"emrvault/appliance/jobs"
 	"emrvault/appliance/locale"
+	"emrvault/appliance/secret"
 )
 
 // TestRoutes walks the list of routes: who is not signed in is turned away,
@@ -67,9 +72,10 @@ func TestPages(t *testing.T) {
 		{"/users/2", 200, "李工", "李工"},
 		{"/users/99", 404, "没有用户", "no user"},
 		{"/users/x", 404, "没有这个用户", "no such user"},
-		{"/jobs/7", 200, "备份", "Backup"},
-		{"/jobs/8", 200, "有一个文件内容不同", "one file differs"},
-		{"/jobs/9", 404, "没有这个任务", "no such job"},
+		{"/jobs/1", 200, "取消任务", "Cancel the job"},
+		{"/jobs/2", 200, "没有这个用户", "no such user"}, // the drill fails with this text
+		{"/jobs/x", 404, "没有这个任务", "no such job"},
+		{"/jobs/99", 404, "没有这个页面", "no such page"},
 		{"/nothing", 404, "没有这个页面", "no such page"},
 	}
 	for _, lang := range locale.Languages() {
@@ -310,7 +316,7 @@ func TestSettings(t *testing.T) {
 	if a := v.post("/settings", "site.name", "第二医院", "site.time_zone", "UTC"); a.to != "/settings" {
 		t.Errorf("status %d to %q, want /settings", a.status, a.to)
 	}
-	if a := v.get("/settings"); !strings.Contains(a.body, "第二医院") || !strings.Contains(a.body, "10:22") {
+	if a := v.get("/settings"); !strings.Contains(a.body, "第二医院") || !strings.Contains(a.body, moment.Format("15:04")) {
 		t.Error("the page does not show the new name and zone")
 	}
 	if a := v.get("/certificate/ca.crt"); a.header.Get("Content-Type") != "application/x-x509-ca-cert" || !strings.HasPrefix(a.body, "-----BEGIN") {
@@ -386,7 +392,7 @@ func TestPanicBecomesPage(t *testing.T) {
 func TestStream(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor(t).signIn("admin")
-	resp, err := v.client.Do(v.request("GET", "/jobs/7/events", nil))
+	resp, err := v.client.Do(v.request("GET", "/jobs/1/events", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,19 +401,15 @@ func TestStream(t *testing.T) {
 		t.Fatalf("Content-Type %q", got)
 	}
 	events := eventsOf(resp)
-	if got := next(t, events, "live"); !strings.Contains(got, "63%") {
-		t.Errorf("the first event does not show 63%%: %s", got)
-	}
-	h.jobs.move(7, func(j *jobs.Job) { j.Progress.Bytes = 80 << 20 })
-	if got := next(t, events, "live"); !strings.Contains(got, "80%") {
-		t.Errorf("the next event does not show 80%%: %s", got)
-	}
-	h.jobs.end(7, jobs.Succeeded)
-	if got := next(t, events, "live"); !strings.Contains(got, "chip-ok") || strings.Contains(got, "hx-trigger") {
-		t.Errorf("the last picture is not that of an ended job: %s", got)
+	shows(t, events, "63%")
+	h.jobs.read(t, 17)
+	shows(t, events, "80%")
+	h.jobs.finish(t)
+	if got := shows(t, events, "chip-ok"); strings.Contains(got, "hx-trigger") {
+		t.Errorf("the picture of an ended job asks for more: %s", got)
 	}
 	next(t, events, "end")
-	if a := v.get("/jobs/7/live"); a.header.Get("HX-Refresh") != "true" {
+	if a := v.get("/jobs/1/live"); a.header.Get("HX-Refresh") != "true" {
 		t.Error("the way without streams does not ask for the whole page at the end")
 	}
 }
@@ -449,6 +451,102 @@ func next(t *testing.T, events <-chan string, name string) string {
 	}
 }
 
+// shows waits until the live part of the page contains a word.
+func shows(t *testing.T, events <-chan string, word string) string {
+	t.Helper()
+	for {
+		if got := next(t, events, "live"); strings.Contains(got, word) {
+			return got
+		}
+	}
+}
+
+// TestPassive leaves a page open that asks by itself: the session runs out all
+// the same, and the message for the next page is not used up.
+func TestPassive(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor(t).signIn("admin")
+	req := v.request("GET", "/jobs/1/live", nil)
+	req.Header.Set("HX-Request", "true")
+	if a := v.send(req); a.status != 200 || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("status %d with cookie %q, want 200 without", a.status, a.header.Get("Set-Cookie"))
+	}
+	if a := v.get("/settings"); a.header.Get("Set-Cookie") == "" {
+		t.Error("a page a person asked for does not prolong the session")
+	}
+	v.post("/settings", "site.name", "第二医院")
+	v.send(req)
+	if a := v.get("/settings"); !strings.Contains(a.body, "设置已保存") {
+		t.Error("the message went to a part of a page")
+	}
+}
+
+// TestThrottle types a wrong password again and again.
+func TestThrottle(t *testing.T) {
+	v := newHouse(t).visitor(t)
+	for range 8 {
+		v.post("/sign-in", "user", "admin", "password", "wrong")
+	}
+	if a := v.post("/sign-in", "user", "admin", "password", goodPassword); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "尝试次数过多") {
+		t.Errorf("status %d, want 401 that says to wait", a.status)
+	}
+}
+
+// TestTLS speaks to the site over its own certificate.
+func TestTLS(t *testing.T) {
+	h := newEmptyHouse(t)
+	layout := config.NewLayout(t.TempDir())
+	if err := layout.Make(); err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.Open(layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := certificate.Ensure(t.Context(), layout.Secret(), box, []string{"127.0.0.1"}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := h.parts
+	parts.TLS = own.TLSConfig()
+	s, err := New(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(own.CAPEM())
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	resp, err := client.PostForm("https://"+l.Addr().String()+"/theme", url.Values{"theme": {"dark"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Request.Response.Header.Get("Set-Cookie"); !strings.Contains(got, "Secure") {
+		t.Errorf("cookie %q may travel without TLS", got)
+	}
+	if got := resp.Header.Get("Strict-Transport-Security"); got == "" {
+		t.Error("the answer does not ask for TLS in future")
+	}
+	if resp.ProtoMajor != 2 {
+		t.Errorf("protocol %s, want HTTP/2: one connection carries the streams of many pages", resp.Proto)
+	}
+	if s.sessions.Cookie.Name != "__Host-emrvault" || !s.sessions.Cookie.Secure {
+		t.Errorf("session cookie %s may travel without TLS", s.sessions.Cookie.Name)
+	}
+	client.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStop stops the server while a stream is open.
 func TestStop(t *testing.T) {
 	h := newHouse(t)
@@ -460,7 +558,7 @@ func TestStop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Serve(ctx, l) }()
-	req := v.request("GET", "/jobs/7/events", nil)
+	req := v.request("GET", "/jobs/1/events", nil)
 	cookie := v.cookies("emrvault")
 	req.URL.Host = l.Addr().String()
 	req.AddCookie(&http.Cookie{Name: "emrvault", Value: cookie})

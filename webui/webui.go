@@ -109,13 +109,18 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // chain puts the outer layers around gin.
 func (s *Server) chain() http.Handler {
-	pages := s.sessions.LoadAndSave(streaming(s.engine()))
+	engine := streaming(s.engine())
+	active, passive := s.sessions.LoadAndSave(engine), s.peek(engine)
 	return s.headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isStatic(r) {
 			s.static.ServeHTTP(w, r)
 			return
 		}
-		pages.ServeHTTP(w, r)
+		if isPassive(r) {
+			passive.ServeHTTP(w, r)
+			return
+		}
+		active.ServeHTTP(w, r)
 	}))
 }
 
