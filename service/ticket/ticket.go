@@ -95,6 +95,9 @@ func (t Ticket) Clock(now time.Time) sla.Status {
 	return sla.Stand(t.Reported, t.Due, t.Response.At, now)
 }
 
+// Answered says that the vendor has answered.
+func (t Ticket) Answered() bool { return !t.Response.At.IsZero() }
+
 // Draft is what a person enters for a new ticket.
 type Draft struct {
 	Item        int
@@ -122,7 +125,7 @@ type Trouble struct {
 type Answer struct {
 	Engineer string
 	Channel  contract.Channel
-	Proof    string
+	Proof    string    // must be given: an answer without a trace cannot be shown later
 	At       time.Time // zero: now; never before the report
 }
 
