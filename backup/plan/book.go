@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"emrvault/appliance/store"
+	"emrvault/backup/source"
 )
 
 // Book 计划簿 reads and writes what this package names. All methods may be
 // called from many goroutines.
 type Book struct {
-	store *store.Store
-	site  *time.Location
+	store  *store.Store
+	site   *time.Location
+	source func(source.Spec) error
 }
 
 // NewBook opens the book on a store; site is the zone of plans that name none
@@ -19,6 +21,11 @@ type Book struct {
 func NewBook(st *store.Store, site *time.Location) *Book {
 	return &Book{store: st, site: site}
 }
+
+// KnowSources lets the book refuse settings that a kind of source does not
+// know. Package run, which opens sources, says how; it is called once, before
+// the book is used.
+func (b *Book) KnowSources(verify func(source.Spec) error) { b.source = verify }
 
 // Store is where the book is kept.
 func (b *Book) Store() *store.Store { return b.store }
@@ -177,6 +184,19 @@ func (b *Book) Runs(ctx context.Context, f RunFilter) (list []Run, total int, er
 		return err
 	})
 	return list, total, err
+}
+
+// RunOfJob finds what a backup job has done; a job that never began gives the
+// zero Run.
+func (b *Book) RunOfJob(ctx context.Context, job int64) (r Run, err error) {
+	err = b.store.Read(ctx, func(tx *store.Tx) error {
+		found, err := firstRun(tx, `u.job = ?`, job)
+		if found != nil {
+			r = *found
+		}
+		return err
+	})
+	return r, err
 }
 
 // Overview judges the whole box.

@@ -8,6 +8,7 @@ import (
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/store"
+	"emrvault/backup/source"
 )
 
 // Check says what is wrong with a plan as it is written, the first fault
@@ -186,6 +187,9 @@ func (b *Book) prepare(tx *store.Tx, p Plan, self int64) (Plan, error) {
 	if err := p.Check(b.site); err != nil {
 		return p, err
 	}
+	if err := b.checkSource(p.Source); err != nil {
+		return p, err
+	}
 	repository, err := RepositoryNamed(tx, p.Repository)
 	if err != nil {
 		return p, &FieldError{Field: "repository", Err: err}
@@ -198,6 +202,16 @@ func (b *Book) prepare(tx *store.Tx, p Plan, self int64) (Plan, error) {
 	}
 	p.NextDue, p.NextDrill, err = NextTimes(p, tx.Now, b.site)
 	return p, err
+}
+
+func (b *Book) checkSource(spec source.Spec) error {
+	if b.source == nil {
+		return nil
+	}
+	if err := b.source(spec); err != nil {
+		return &FieldError{Field: "source", Err: errs.Wrap(errs.Invalid, err, "plan.invalid.source", "detail", err.Error())}
+	}
+	return nil
 }
 
 // NextTimes tells when a plan's backup and its own drill are next due after a

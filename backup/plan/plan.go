@@ -72,18 +72,18 @@ func (p Plan) Location(site *time.Location) *time.Location {
 // Keep 保留策略 says how many points of each kind stay. Zero keeps none of the
 // kind; the policy as a whole must keep something.
 type Keep struct {
-	Last    int `json:"last,omitempty" yaml:"last"`
-	Daily   int `json:"daily,omitempty" yaml:"daily"`
-	Weekly  int `json:"weekly,omitempty" yaml:"weekly"`
-	Monthly int `json:"monthly,omitempty" yaml:"monthly"`
-	Yearly  int `json:"yearly,omitempty" yaml:"yearly"`
+	Last    int `json:"last,omitempty" yaml:"last,omitempty"`
+	Daily   int `json:"daily,omitempty" yaml:"daily,omitempty"`
+	Weekly  int `json:"weekly,omitempty" yaml:"weekly,omitempty"`
+	Monthly int `json:"monthly,omitempty" yaml:"monthly,omitempty"`
+	Yearly  int `json:"yearly,omitempty" yaml:"yearly,omitempty"`
 }
 
 // DrillRule says when points are proven and what is asked of them.
 type DrillRule struct {
-	AfterBackup bool        `json:"after_backup"`         // the newest point, after each backup
-	Schedule    string      `json:"schedule,omitempty"`   // own cron words; empty: none
-	Assertions  []Assertion `json:"assertions,omitempty"` // asked of what was restored, in this order
+	AfterBackup bool        `json:"after_backup" yaml:"after_backup"`                 // the newest point, after each backup
+	Schedule    string      `json:"schedule,omitempty" yaml:"schedule,omitempty"`     // own cron words; empty: none
+	Assertions  []Assertion `json:"assertions,omitempty" yaml:"assertions,omitempty"` // asked of what was restored, in this order
 }
 
 // Kinds of assertion.
@@ -96,24 +96,24 @@ const (
 // Assertion 断言 is one question a drill asks of what it has restored.
 type Assertion struct {
 	Kind string `json:"kind" yaml:"kind"`
-	Name string `json:"name,omitempty" yaml:"name"` // what people read; may be empty
+	Name string `json:"name,omitempty" yaml:"name,omitempty"` // what people read; may be empty
 
 	// Path is a pattern of paths inside the point, with slashes; "**" crosses
 	// folders. For sql, and for newest with a query, it names the database;
 	// empty means the only database there is. For count and newest it names
 	// the files; empty means all.
-	Path string `json:"path,omitempty" yaml:"path"`
+	Path string `json:"path,omitempty" yaml:"path,omitempty"`
 
-	Query   string `json:"query,omitempty" yaml:"query"`     // sql, newest: one statement that reads one value
-	Compare string `json:"compare,omitempty" yaml:"compare"` // sql: = (when empty) != < <= > >=
-	Expect  string `json:"expect,omitempty" yaml:"expect"`   // sql: the value compared with
+	Query   string `json:"query,omitempty" yaml:"query,omitempty"`     // sql, newest: one statement that reads one value
+	Compare string `json:"compare,omitempty" yaml:"compare,omitempty"` // sql: = (when empty) != < <= > >=
+	Expect  string `json:"expect,omitempty" yaml:"expect,omitempty"`   // sql: the value compared with
 
-	Min int64 `json:"min,omitempty" yaml:"min"` // count: at least
-	Max int64 `json:"max,omitempty" yaml:"max"` // count: at most; 0: no limit
+	Min int64 `json:"min,omitempty" yaml:"min,omitempty"` // count: at least
+	Max int64 `json:"max,omitempty" yaml:"max,omitempty"` // count: at most; 0: no limit
 
 	// Within is the greatest age at the moment as of which the point is
 	// complete (newest).
-	Within Duration `json:"within,omitempty" yaml:"within"`
+	Within Duration `json:"within,omitempty" yaml:"within,omitempty"`
 }
 
 // Label is what people read: the name, or what is asked.

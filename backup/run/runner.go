@@ -40,6 +40,10 @@ type Runner struct {
 func New(p Parts) *Runner {
 	r := &Runner{Parts: p, repositories: NewRepositories(p)}
 	r.browser = &browser{repositories: r.repositories, book: p.Book}
+	p.Book.KnowSources(func(spec source.Spec) error {
+		_, err := all.Open(spec)
+		return err
+	})
 	p.Jobs.Register(jobs.Kind{Name: KindBackup, Run: r.backup, Resubmit: true, Partial: gap})
 	p.Jobs.Register(jobs.Kind{Name: KindRestore, Run: r.restore, Partial: gap})
 	p.Jobs.Register(jobs.Kind{Name: KindCheck, Run: r.check})
