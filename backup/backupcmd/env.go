@@ -37,13 +37,18 @@ type Env struct {
 	Version  string              // of the program, for snapshots
 	Now      func() time.Time    // nil: the clock
 
+	Actor string // who acts on the box, "console:root"
+	// Appliance gives the opened box, its jobs running, and how to let go of
+	// it; nil: there is none, only the verbs on repositories work.
+	Appliance func(ctx context.Context) (*Appliance, func() error, error)
+
 	// Ask prompts for a password on a terminal; nil: when In is one.
 	Ask func(prompt string) (string, error)
 }
 
 // Commands lists the verbs of the wing.
 func Commands(env *Env) []*cobra.Command {
-	return []*cobra.Command{repoCommand(env)}
+	return append([]*cobra.Command{repoCommand(env)}, applianceCommands(env)...)
 }
 
 // t gives a text in the person's language.
