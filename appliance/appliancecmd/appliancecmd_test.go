@@ -221,7 +221,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 			c.Now = func() time.Time { return time.Now().AddDate(2, 0, 0) }
 		}},
 		{"certificate damaged", "certificate", Bad, func(t *testing.T, c *console) {
-			write(t, certificate.CertificatePath(c.Layout.Certificates(), "ca"), "x")
+			write(t, certificate.Path(c.Layout.Certificates(), "ca"), "x")
 		}},
 	}
 	for _, test := range tests {

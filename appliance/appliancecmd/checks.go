@@ -45,7 +45,7 @@ func checkDisk(_ context.Context, env *Env) (Level, string) {
 	if err != nil {
 		return Warn, env.t("doctor.unknown", "error", err)
 	}
-	free := env.Lang.Bytes(int64(room)) //nolint:gosec // no disk has eight exabytes
+	free := env.Lang.Bytes(int64(room)) // no disk has eight exabytes
 	switch {
 	case room < leastFree/4:
 		return Bad, env.t("doctor.disk.full", "free", free)

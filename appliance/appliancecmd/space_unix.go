@@ -10,6 +10,6 @@ func space(path string) (free, size uint64, err error) {
 	if err := unix.Statfs(path, &stat); err != nil {
 		return 0, 0, err
 	}
-	block := uint64(stat.Bsize) //nolint:gosec // a block size is positive
+	block := uint64(stat.Bsize) // a block size is positive
 	return stat.Bavail * block, stat.Blocks * block, nil
 }

@@ -169,11 +169,11 @@ type State struct {
 
 // Inspect looks at the certificates in dir without opening any key.
 func Inspect(dir string) (State, error) {
-	ca, err := readCertificate(CertificatePath(dir, authorityName))
+	ca, err := readCertificate(Path(dir, authorityName))
 	if err != nil {
 		return State{}, err
 	}
-	leaf, err := readCertificate(CertificatePath(dir, leafName))
+	leaf, err := readCertificate(Path(dir, leafName))
 	if err != nil {
 		return State{}, err
 	}

@@ -52,7 +52,7 @@ func TestBrowserThatTrustsTheAuthorityConnects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // the test is over
+	defer listener.Close() // the test is over
 	go func() {
 		for {
 			conn, err := listener.Accept()

@@ -91,11 +91,11 @@ func (a *Authority) write(name string, cert *x509.Certificate, key *ecdsa.Privat
 	if err := durable.WriteFile(a.keyPath(name), []byte(sealed+"\n"), 0o600); err != nil {
 		return err
 	}
-	return durable.WriteFile(CertificatePath(a.dir, name), encode("CERTIFICATE", cert.Raw), 0o644)
+	return durable.WriteFile(Path(a.dir, name), encode("CERTIFICATE", cert.Raw), 0o644)
 }
 
 func (a *Authority) read(name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	cert, err := readCertificate(CertificatePath(a.dir, name))
+	cert, err := readCertificate(Path(a.dir, name))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -134,8 +134,8 @@ func readCertificate(path string) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// CertificatePath names the file of a certificate in dir: "ca" or "page".
-func CertificatePath(dir, name string) string { return filepath.Join(dir, name+".pem") }
+// Path names the file of a certificate in dir: "ca" or "page".
+func Path(dir, name string) string { return filepath.Join(dir, name+".pem") }
 
 func (a *Authority) keyPath(name string) string {
 	return filepath.Join(a.dir, name+".key.sealed")

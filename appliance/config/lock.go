@@ -51,7 +51,7 @@ func (l Layout) hold(f *os.File) error {
 // holder reads the process id the holder wrote, "?" while it is writing.
 func holder(f *os.File) string {
 	buf := make([]byte, 20)
-	n, _ := f.ReadAt(buf, 0) //nolint:errcheck // a short file ends in io.EOF
+	n, _ := f.ReadAt(buf, 0) // a short file ends in io.EOF
 	pid := strings.TrimSpace(string(buf[:n]))
 	if _, err := strconv.Atoi(pid); err != nil {
 		return "?"

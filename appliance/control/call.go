@@ -24,7 +24,7 @@ func Call(ctx context.Context, sock string, req Request, stdin io.Reader, stdout
 	if err != nil {
 		return 1, err
 	}
-	defer conn.Close() //nolint:errcheck // the answer is complete or lost
+	defer conn.Close() // the answer is complete or lost
 	out := &writer{to: conn}
 	text, err := json.Marshal(req)
 	if err != nil {

@@ -89,7 +89,7 @@ func serve(ctx context.Context, conn net.Conn, run Run) {
 	defer reader.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer conn.Close() //nolint:errcheck // ends the reader; the verb is done
+	defer conn.Close() // ends the reader; the verb is done
 	defer context.AfterFunc(ctx, func() { hurry(conn) })()
 
 	out := &writer{to: conn}

@@ -60,7 +60,7 @@ func processUser(pid uint32) (string, error) {
 	if err := windows.OpenProcessToken(process, windows.TOKEN_QUERY, &token); err != nil {
 		return "", err
 	}
-	defer token.Close() //nolint:errcheck // only read
+	defer token.Close() // only read
 	user, err := token.GetTokenUser()
 	if err != nil {
 		return "", err

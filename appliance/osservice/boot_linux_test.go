@@ -135,12 +135,12 @@ func (d *driver) install(program string) string {
 }
 
 func (d *driver) systemctl(verb string) string {
-	out, _ := exec.Command("systemctl", verb, Name).CombinedOutput() //nolint:errcheck // the text says it
+	out, _ := exec.Command("systemctl", verb, Name).CombinedOutput() // the text says it
 	return strings.TrimSpace(string(out))
 }
 
 func (d *driver) read(name string) string {
-	data, _ := os.ReadFile(filepath.Join(drivenData, name)) //nolint:errcheck // missing is empty
+	data, _ := os.ReadFile(filepath.Join(drivenData, name)) // missing is empty
 	return string(data)
 }
 
@@ -156,12 +156,12 @@ func (d *driver) pid(before string) string {
 }
 
 func (d *driver) program(pid string) string {
-	path, _ := os.Readlink("/proc/" + pid + "/exe") //nolint:errcheck // a dead process has none
+	path, _ := os.Readlink("/proc/" + pid + "/exe") // a dead process has none
 	return filepath.Base(strings.TrimPrefix(path, "."))
 }
 
 func (d *driver) hasMask(pid string) bool {
-	status, _ := os.ReadFile("/proc/" + pid + "/status") //nolint:errcheck // a dead process has none
+	status, _ := os.ReadFile("/proc/" + pid + "/status") // a dead process has none
 	return strings.Contains(string(status), "Umask:\t0077") && strings.Contains(string(status), "NoNewPrivs:\t1")
 }
 
@@ -244,7 +244,7 @@ func boot(t *testing.T) []step {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	console, err := cmd.CombinedOutput()
-	log, _ := os.ReadFile(filepath.Join(out, "log")) //nolint:errcheck // only to show
+	log, _ := os.ReadFile(filepath.Join(out, "log")) // only to show
 	report, missing := os.ReadFile(filepath.Join(out, "report.json"))
 	if missing != nil {
 		t.Fatalf("the container gave no report: %v, %v\n%s\n%s", err, missing, log, console)

@@ -17,7 +17,6 @@
 package secret
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -98,7 +97,7 @@ func create(path string) (*Box, error) {
 	b := &Box{}
 	rand.Read(b.key[:])
 	b.id = identify(b.key[:])
-	guard, wrapped, err := protect(context.Background(), b.key[:])
+	guard, wrapped, err := protect(b.key[:])
 	if err != nil {
 		return nil, fmt.Errorf("protect box key: %w", err)
 	}
@@ -120,7 +119,7 @@ func decode(line string) (*Box, error) {
 		return nil, fmt.Errorf("decode box key: %w", err)
 	}
 	b := &Box{protection: Protection(words[1])}
-	key, err := unprotect(context.Background(), b.protection, wrapped)
+	key, err := unprotect(b.protection, wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("open box key (%s): %w", b.protection, err)
 	}

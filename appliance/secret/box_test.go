@@ -128,7 +128,7 @@ func TestKeepFetchDrop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close() // the test is over
 	err = s.Write(t.Context(), func(tx *store.Tx) error {
 		for _, word := range []string{"first", "second"} {
 			if err := b.Keep(tx, "source/1/password", secret.NewText(word)); err != nil {

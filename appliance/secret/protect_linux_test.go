@@ -2,7 +2,6 @@ package secret
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,18 +17,18 @@ func TestSystemdCredsBothWays(t *testing.T) {
 	t.Setenv("SYSTEMD_CREDENTIAL_SECRET", filepath.Join(t.TempDir(), "host.secret"))
 	host := creds{with: []string{"--with-key=host"}}
 	key := []byte("0123456789abcdef0123456789abcdef")
-	wrapped, err := host.encrypt(context.Background(), key)
+	wrapped, err := host.encrypt(key)
 	if err != nil {
 		t.Fatalf("encrypt: %v", err)
 	}
 	if bytes.Contains(wrapped, key) {
 		t.Error("the wrapped key shows the key")
 	}
-	back, err := host.decrypt(context.Background(), wrapped)
+	back, err := host.decrypt(wrapped)
 	if err != nil || !bytes.Equal(back, key) {
 		t.Errorf("decrypted %q, %v, want the key", back, err)
 	}
-	if _, err := host.decrypt(context.Background(), wrapped[1:]); err == nil {
+	if _, err := host.decrypt(wrapped[1:]); err == nil {
 		t.Error("a damaged wrapped key was opened")
 	}
 }
@@ -37,7 +36,7 @@ func TestSystemdCredsBothWays(t *testing.T) {
 func TestProtectFallsBackToFile(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	key := []byte("key")
-	by, wrapped, err := protect(context.Background(), key)
+	by, wrapped, err := protect(key)
 	if err != nil || by != ByFile || !bytes.Equal(wrapped, key) {
 		t.Errorf("protect = %s %q %v, want the file", by, wrapped, err)
 	}

@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"context"
 	"fmt"
 	"unsafe"
 
@@ -14,7 +13,7 @@ var entropy = []byte("emrvault box key")
 
 // protect wraps the key by DPAPI for this machine. The machine scope is needed
 // because the service and an administrator's verbs run as different users.
-func protect(_ context.Context, key []byte) (Protection, []byte, error) {
+func protect(key []byte) (Protection, []byte, error) {
 	wrapped, err := dpapi(key, func(in, salt, out *windows.DataBlob) error {
 		return windows.CryptProtectData(in, nil, salt, 0, nil,
 			windows.CRYPTPROTECT_LOCAL_MACHINE|windows.CRYPTPROTECT_UI_FORBIDDEN, out)
@@ -22,7 +21,7 @@ func protect(_ context.Context, key []byte) (Protection, []byte, error) {
 	return ByDPAPI, wrapped, err
 }
 
-func unprotect(_ context.Context, by Protection, wrapped []byte) ([]byte, error) {
+func unprotect(by Protection, wrapped []byte) ([]byte, error) {
 	switch by {
 	case ByFile:
 		return wrapped, nil

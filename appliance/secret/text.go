@@ -54,7 +54,7 @@ func (t Text) String() string {
 
 // Format shows dots under every verb.
 func (t Text) Format(f fmt.State, _ rune) {
-	fmt.Fprint(f, t.String()) //nolint:errcheck // fmt has no use for the error
+	fmt.Fprint(f, t.String()) // fmt has no use for the error
 }
 
 // LogValue shows dots in logs.

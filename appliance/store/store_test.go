@@ -224,7 +224,7 @@ func run(t *testing.T, path, statement string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // the error of Exec says more
+	defer db.Close() // the error of Exec says more
 	if _, err := db.Exec(statement); err != nil {
 		t.Fatal(err)
 	}
