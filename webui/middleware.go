@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/gin-gonic/gin"
 
+	"emrvault/appliance/identity"
 	"emrvault/appliance/locale"
 	"emrvault/webui/assets"
 	"emrvault/webui/render"
@@ -243,7 +245,19 @@ func (s *Server) frame(c *gin.Context) {
 	if f.OpenTicket, err = s.parts.openTickets(ctx); err != nil {
 		_ = c.Error(err) // the badge stays away; the page is worth more than its badge
 	}
+	if f.Unfinished, err = s.unfinished(ctx, f); err != nil {
+		_ = c.Error(err)
+	}
 	f.Menu = s.menu(f)
+}
+
+// unfinished says whether somebody who could finish the first start should be
+// reminded of it: a box without its recovery sheet in a safe is not done.
+func (s *Server) unfinished(ctx context.Context, f *render.Frame) (bool, error) {
+	if !f.May(identity.SettingsWrite) || f.Path == "/first-steps" {
+		return false, nil
+	}
+	return s.areas.setup.Pending(ctx)
 }
 
 // languageOf is what the visitor chose, else what his browser asks for when we

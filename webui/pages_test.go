@@ -225,6 +225,9 @@ func TestSetup(t *testing.T) {
 	if a := other.get(link); a.to != "/sign-in?next=%2Ffirst-steps" {
 		t.Errorf("the same link leads to %q, want sign-in and back", a.to)
 	}
+	if a := v.get("/settings"); !strings.Contains(a.body, `href="/first-steps"`) {
+		t.Error("nothing reminds the administrator of the unfinished first start")
+	}
 	place := v.get("/first-steps")
 	bones(t, place, locale.Chinese)
 	if a := v.post("/first-steps/storage", "folder", "relative"); a.status != 422 {
@@ -522,13 +525,16 @@ func TestTLS(t *testing.T) {
 	go func() { ended <- s.Serve(ctx, l) }()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(own.CAPEM())
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	client := &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	resp, err := client.PostForm("https://"+l.Addr().String()+"/theme", url.Values{"theme": {"dark"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if got := resp.Request.Response.Header.Get("Set-Cookie"); !strings.Contains(got, "Secure") {
+	if got := resp.Header.Get("Set-Cookie"); !strings.Contains(got, "Secure") {
 		t.Errorf("cookie %q may travel without TLS", got)
 	}
 	if got := resp.Header.Get("Strict-Transport-Security"); got == "" {

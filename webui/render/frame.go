@@ -27,7 +27,8 @@ type Frame struct {
 	Request    string         // number of the request, as the log names it
 	Person     *identity.User // nil while nobody is signed in
 	Menu       []Section
-	OpenTicket int // tickets that are not closed; 0 shows no badge
+	OpenTicket int  // tickets that are not closed; 0 shows no badge
+	Unfinished bool // the first start waits for its last steps, and this person can do them
 	Message    *Message
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"emrvault/appliance/config"
 	"emrvault/appliance/errs"
@@ -56,8 +58,8 @@ var editable = []string{"site.name", "site.language", "site.time_zone", "session
 type row struct {
 	Key, Value, Comment string
 	Locked              bool // set by the environment: it would win over the file
+	Restart             bool // what runs keeps its old value
 	Choices             []choice
-	Error               string
 }
 
 type choice struct{ Value, Text string }
@@ -87,9 +89,7 @@ func (p *Pages) page(c render.Context, typed map[string]string, problem error) p
 	if p.certificate != nil {
 		d.Fingerprint = p.certificate.Fingerprint()
 	}
-	changeable := map[string]bool{}
 	for _, key := range editable {
-		changeable[key] = true
 		r := settingRow(lang, now, key)
 		if v, ok := typed[key]; ok {
 			r.Value = v
@@ -97,7 +97,7 @@ func (p *Pages) page(c render.Context, typed map[string]string, problem error) p
 		d.Rows = append(d.Rows, r)
 	}
 	for _, key := range config.Keys() {
-		if !changeable[key] {
+		if !slices.Contains(editable, key) {
 			d.Fixed = append(d.Fixed, settingRow(lang, now, key))
 		}
 	}
@@ -107,6 +107,7 @@ func (p *Pages) page(c render.Context, typed map[string]string, problem error) p
 func settingRow(lang locale.Lang, s *config.Settings, key string) row {
 	value, _ := s.Get(key)
 	r := row{Key: key, Value: value, Comment: config.Comment(lang, key), Locked: s.Origin(key) == config.FromEnvironment}
+	r.Restart = strings.HasPrefix(key, "session.")
 	if key == "site.language" {
 		for _, l := range locale.Languages() {
 			r.Choices = append(r.Choices, choice{string(l), l.T("web.language.self")})
