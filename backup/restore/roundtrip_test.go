@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,9 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"emrvault/backup"
 	"emrvault/backup/archive"
 	"emrvault/backup/repository"
+	"emrvault/backup/repository/crypto"
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/source"
@@ -37,7 +36,7 @@ func newRepository(t *testing.T) (*repository.Repository, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo, err := repository.Create(t.Context(), st, password)
+	repo, err := repository.Create(t.Context(), st, password, repository.WithKDF(crypto.KDF{N: 1024, R: 8, P: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,6 +360,3 @@ func TestWeReadRestics(t *testing.T) {
 	}
 	restic(t, dir, "check", "--read-data")
 }
-
-var _ = runtime.GOOS
-var _ = backup.ErrDamaged
