@@ -178,4 +178,3 @@ func joined(parts ...string) string {
 	}
 	return text
 }
-
