@@ -19,6 +19,7 @@ import (
 // Tone is how good something is.
 type Tone string
 
+// The tones.
 const (
 	OK   Tone = "ok"
 	Warn Tone = "warn"

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"encoding/xml"
+	"errors"
 	"flag"
 	"io"
 	"math"
@@ -81,7 +82,7 @@ func wellFormed(t *testing.T, markup string) {
 	d := xml.NewDecoder(strings.NewReader("<x>" + markup + "</x>"))
 	for {
 		_, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -39,7 +39,7 @@ const year = 365 * 24 * 60 * 60
 
 // remember sets a cookie that scripts may read: the theme switch does.
 func (p *Preferences) remember(c render.Context, name, value string) {
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // holds a word like "dark" and no secret
 		Name: name, Value: value, Path: "/", MaxAge: year, SameSite: http.SameSiteLaxMode, Secure: p.secure,
 	})
 }
