@@ -251,7 +251,7 @@ func (b *book) addStaff(w ward) error {
 		if id > w.doctors {
 			role = "护士"
 		}
-		_, err := b.tx.ExecContext(b.ctx, `INSERT INTO users VALUES (?,?,?,?,?)`, id, fmt.Sprintf("u%04d", id), newName(r), role, 1+int(id)%len(departments))
+		_, err := b.tx.ExecContext(b.ctx, `INSERT INTO users VALUES (?,?,?,?,?)`, id, fmt.Sprintf("u%04d", id), newName(r, id), role, 1+int(id)%len(departments))
 		if err != nil {
 			return fmt.Errorf("write users: %w", err)
 		}

@@ -93,7 +93,7 @@ func (m *maker) fill(ctx context.Context, db *sql.DB) (Changes, error) {
 	last, err := m.write(ctx, b)
 	if err == nil {
 		err = b.remember(map[string]string{
-			"seed": strconv.FormatUint(m.ward.seed, 10), "day": "0", "last_patient": strconv.FormatInt(last, 10),
+			"seed": strconv.FormatInt(int64(m.ward.seed), 10), "day": "0", "last_patient": strconv.FormatInt(last, 10),
 			"now": stamp(m.ward.now), "documents_at_least": strconv.FormatInt(b.documents*9/10, 10),
 		})
 	}

@@ -10,28 +10,34 @@ import (
 // how it is written.
 type form struct {
 	code, title string
-	nurse       bool // written by a nurse
-	filed       bool // becomes a file of the tree when the stay is archived
+	nurse       bool   // written by a nurse
+	file        string // of the tree, into which it goes when the stay is archived; "" stays in the database
 	write       func(p *pen, at time.Time) []section
 }
 
 // The kinds a ward writes.
 var (
-	admission   = form{"C0034", "入院记录", false, true, writeAdmission}
-	firstNote   = form{"C0036", "首次病程记录", false, true, writeFirstNote}
-	dailyNote   = form{"C0037", "日常病程记录", false, true, writeDailyNote}
-	roundNote   = form{"C0038", "上级医师查房记录", false, true, writeRound}
-	consult     = form{"C0042", "会诊记录", false, true, writeConsult}
-	consent     = form{"C0060", "手术知情同意书", false, true, writeConsent}
-	operation   = form{"C0046", "手术记录", false, true, writeOperation}
-	afterNote   = form{"C0047", "术后首次病程记录", false, true, writeAfter}
-	nursingNote = form{"C0028", "一般护理记录", true, false, writeNursing}
-	labReport   = form{"C0013", "检验报告", false, false, writeLab}
-	discharge   = form{"C0049", "出院记录", false, true, writeDischarge}
-	frontPage   = form{"C0032", "住院病案首页", false, true, writeFrontPage}
-	clinicNote  = form{"C0002", "门诊病历", false, false, writeClinic}
-	medicine    = form{"C0004", "西药处方", false, false, writeMedicine}
+	admission   = form{"C0034", "入院记录", false, "入院记录", writeAdmission}
+	firstNote   = form{"C0036", "首次病程记录", false, "病程记录", writeFirstNote}
+	dailyNote   = form{"C0037", "日常病程记录", false, "病程记录", writeDailyNote}
+	roundNote   = form{"C0038", "上级医师查房记录", false, "病程记录", writeRound}
+	consult     = form{"C0042", "会诊记录", false, "病程记录", writeConsult}
+	consent     = form{"C0060", "手术知情同意书", false, "手术资料", writeConsent}
+	operation   = form{"C0046", "手术记录", false, "手术资料", writeOperation}
+	afterNote   = form{"C0047", "术后首次病程记录", false, "病程记录", writeAfter}
+	nursingNote = form{"C0028", "一般护理记录", true, "", writeNursing}
+	labReport   = form{"C0013", "检验报告", false, "", writeLab}
+	discharge   = form{"C0049", "出院记录", false, "出院资料", writeDischarge}
+	frontPage   = form{"C0032", "住院病案首页", false, "出院资料", writeFrontPage}
+	clinicNote  = form{"C0002", "门诊病历", false, "", writeClinic}
+	medicine    = form{"C0004", "西药处方", false, "", writeMedicine}
 )
+
+// forms lists the kinds, to find one by its title.
+func forms() []form {
+	return []form{admission, firstNote, dailyNote, roundNote, consult, consent, operation, afterNote,
+		nursingNote, labReport, discharge, frontPage, clinicNote, medicine}
+}
 
 func writeAdmission(p *pen, at time.Time) []section {
 	return []section{
@@ -194,12 +200,13 @@ func writeMedicine(p *pen, _ time.Time) []section {
 	return []section{{title: "处方", paragraphs: []string{p.orders(1 + p.IntN(5))}}}
 }
 
-// newName is a made-up person's name; one in forty has a rare letter.
-func newName(r *rand.Rand) string {
+// newName is the made-up name of person n; one in thirty has a rare letter, the
+// first of them soon.
+func newName(r *rand.Rand, n int64) string {
 	name := string(pick(r, surnames)) + string(pick(r, given))
 	switch {
-	case r.IntN(40) == 0:
-		name += pick(r, rare)
+	case n%30 == 3:
+		name += rare[n/30%int64(len(rare))]
 	case r.IntN(4) > 0:
 		name += string(pick(r, given))
 	}

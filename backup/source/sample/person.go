@@ -73,7 +73,7 @@ type chart struct {
 func newPatient(r *rand.Rand, n int64, now time.Time) patient {
 	birth := now.AddDate(-r.IntN(90), 0, -r.IntN(365)).Truncate(24 * time.Hour)
 	return patient{
-		id: n, number: fmt.Sprintf("P%08d", n), name: newName(r), sex: pick(r, []string{"男", "女"}), birth: birth,
+		id: n, number: fmt.Sprintf("P%08d", n), name: newName(r, n), sex: pick(r, []string{"男", "女"}), birth: birth,
 		// 999999 is no region: such a number can belong to nobody.
 		idNumber: fmt.Sprintf("999999%s%03dX", birth.Format("20060102"), r.IntN(1000)),
 		phone:    fmt.Sprintf("199%08d", r.IntN(100000000)),
@@ -89,6 +89,7 @@ type ward struct {
 	now     time.Time // its end
 	doctors int64     // users 1..doctors write, the rest nurse
 	users   int64
+	fresh   bool // charts are of people who come for the first time, today
 }
 
 // chart writes patient n from the seed alone, so that charts can be made in
@@ -96,7 +97,11 @@ type ward struct {
 func (w ward) chart(n int64) *chart {
 	r := rand.New(rand.NewPCG(w.seed, uint64(n)))
 	c := &chart{patient: newPatient(r, n, w.now)}
-	for k := range 1 + r.IntN(6) {
+	visits := 1 + r.IntN(6)
+	if w.fresh {
+		visits = 1
+	}
+	for k := range visits {
 		at := w.begin.Add(time.Duration(r.Float64() * float64(w.now.Sub(w.begin))))
 		if n <= onWard && k == 0 {
 			at = w.now.Add(-time.Duration(20+r.IntN(90)) * time.Hour) // some are here today
@@ -107,7 +112,9 @@ func (w ward) chart(n int64) *chart {
 			w.writeStay(p, s)
 		} else {
 			s.add(p, clinicNote, w.author(r, clinicNote, s.doctor), at)
-			s.add(p, medicine, w.author(r, medicine, s.doctor), at.Add(time.Duration(3+r.IntN(20))*time.Minute))
+			if later := at.Add(time.Duration(3+r.IntN(20)) * time.Minute); later.Before(w.now) {
+				s.add(p, medicine, w.author(r, medicine, s.doctor), later)
+			}
 		}
 		c.stays = append(c.stays, s)
 	}
@@ -174,9 +181,21 @@ func (w ward) writeStay(p *pen, s *stay) {
 		w.close(p, s)
 		return
 	}
-	// today's work of a patient who is here: a note, and one begun and not signed
-	add(dailyNote, w.now.Add(-time.Duration(10+p.IntN(300))*time.Minute))
-	add(dailyNote, w.now.Add(-time.Duration(1+p.IntN(8))*time.Minute))
+	w.writeToday(p, s, w.now.Add(-5*time.Hour))
+}
+
+// writeToday writes the latest work about a patient who is here: a note, and
+// one that was begun and is not signed.
+func (w ward) writeToday(p *pen, s *stay, since time.Time) {
+	if since.Before(s.admitted) {
+		since = s.admitted
+	}
+	span := int64(w.now.Sub(since))
+	moment := func(from int64) time.Time {
+		return since.Add(time.Duration(from + p.Int64N(max(1, span/2)))).Truncate(time.Second)
+	}
+	s.add(p, dailyNote, s.doctor, moment(0))
+	s.add(p, dailyNote, s.doctor, moment(span/2))
 	s.documents[len(s.documents)-1].status = draft
 }
 
@@ -184,16 +203,17 @@ func (w ward) writeStay(p *pen, s *stay) {
 func (w ward) close(p *pen, s *stay) {
 	s.add(p, discharge, s.doctor, s.discharged)
 	s.add(p, frontPage, s.doctor, s.discharged)
-	for i, d := range s.documents {
+	for _, d := range s.documents {
 		d.status = archived
-		if d.form.filed {
-			d.path = s.pathOf(i+1, d)
+		if d.form.file != "" {
+			d.path = s.folder() + "/" + d.form.file + ".xml"
 		}
 	}
 }
 
-func (s *stay) pathOf(i int, d *document) string {
-	return fmt.Sprintf("%s/%s/%s/%03d_%s.xml", Documents, s.admitted.In(zone).Format("2006/01"), s.number, i, d.form.title)
+// folder is where the files of a stay lie, below the folder of the EMR.
+func (v *visit) folder() string {
+	return fmt.Sprintf("%s/%s/%s", Documents, v.admitted.In(zone).Format("2006/01"), v.number)
 }
 
 // add writes a document; two in five were corrected after they were first saved.

@@ -3,7 +3,7 @@
 // it is made up.
 //
 //	emr.db                                     patients, visits, documents with versions, users
-//	documents/2026/11/ZY260000121/001_入院记录.xml   archived documents of that stay
+//	documents/2026/11/ZY260000121/病程记录.xml       archived documents of that stay
 //	documents/2026/11/ZY260000121/扫描件_外院资料.jpg  now and then what a scanner left
 //
 // Every patient's chart follows from the seed and the patient's number alone.

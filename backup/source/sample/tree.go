@@ -10,25 +10,28 @@ import (
 	"time"
 )
 
-// xmlOf writes a document in the shape hospitals exchange: a head that says
-// whose it is, then coded sections. Our words hold no letter that XML reserves.
-func xmlOf(who *patient, v *visit, d *document) string {
-	var b strings.Builder
-	b.Grow(8 << 10)
+// The frame of a file: documents of one sort and one stay, in their order.
+const (
+	fileHead = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Documents>\n"
+	fileFoot = "</Documents>\n"
+)
+
+// putDocument writes a document in the shape hospitals exchange: a head that
+// says whose it is, then coded sections. Our words hold no letter that XML
+// reserves.
+func putDocument(b *strings.Builder, who *patient, v *visit, d *document) {
 	put := func(parts ...string) {
 		for _, part := range parts {
 			b.WriteString(part)
 		}
 	}
 	last := d.versions[len(d.versions)-1]
-	put("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ClinicalDocument xmlns=\"urn:hl7-org:v3\">\n  <realmCode code=\"CN\"/>\n  <id root=\"2.16.156.10011.1.1\" extension=\"",
-		v.number, "-", strconv.Itoa(len(d.path)), "-", strconv.FormatInt(d.at.Unix(), 36), "\"/>\n  <code code=\"", d.form.code,
+	put("<ClinicalDocument xmlns=\"urn:hl7-org:v3\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\n  <realmCode code=\"CN\"/>\n  <id root=\"2.16.156.10011.1.1\" extension=\"",
+		v.number, "-", d.form.code, "-", strconv.FormatInt(d.at.Unix(), 36), "\"/>\n  <code code=\"", d.form.code,
 		"\" codeSystem=\"2.16.156.10011.2.4\"/>\n  <title>", d.form.title, "</title>\n  <effectiveTime value=\"", d.at.In(zone).Format("20060102150405"),
 		"\"/>\n  <versionNumber value=\"", strconv.Itoa(len(d.versions)), "\" saved=\"", last.at.In(zone).Format(time.RFC3339), "\"/>\n")
-	put("  <recordTarget>\n    <patientRole>\n      <id root=\"2.16.156.10011.1.12\" extension=\"", v.number, "\"/>\n      <id root=\"2.16.156.10011.1.13\" extension=\"", who.number,
-		"\"/>\n      <patient>\n        <id root=\"2.16.156.10011.1.3\" extension=\"", who.idNumber, "\"/>\n        <name>", who.name, "</name>\n        <administrativeGenderCode displayName=\"", who.sex,
-		"\"/>\n        <birthTime value=\"", who.birth.Format("20060102"), "\"/>\n      </patient>\n    </patientRole>\n  </recordTarget>\n  <author><assignedAuthor><id extension=\"U", strconv.FormatInt(d.author, 10), "\"/></assignedAuthor></author>\n")
-	put("  <component>\n    <structuredBody>\n")
+	putPerson(put, who, v)
+	put("  <author><assignedAuthor><id extension=\"U", strconv.FormatInt(d.author, 10), "\"/></assignedAuthor></author>\n  <component>\n    <structuredBody>\n")
 	for i, s := range d.sections {
 		put("      <component><section>\n        <code code=\"S", strconv.Itoa(i+1), "\" displayName=\"", s.title, "\"/>\n        <text>\n")
 		for _, paragraph := range s.paragraphs {
@@ -41,7 +44,12 @@ func xmlOf(who *patient, v *visit, d *document) string {
 		put("      </section></component>\n")
 	}
 	put("    </structuredBody>\n  </component>\n</ClinicalDocument>\n")
-	return b.String()
+}
+
+func putPerson(put func(...string), who *patient, v *visit) {
+	put("  <recordTarget>\n    <patientRole>\n      <id root=\"2.16.156.10011.1.12\" extension=\"", v.number, "\"/>\n      <id root=\"2.16.156.10011.1.13\" extension=\"", who.number,
+		"\"/>\n      <patient>\n        <id root=\"2.16.156.10011.1.3\" extension=\"", who.idNumber, "\"/>\n        <name>", who.name, "</name>\n        <administrativeGenderCode displayName=\"", who.sex,
+		"\"/>\n        <birthTime value=\"", who.birth.Format("20060102"), "\"/>\n      </patient>\n    </patientRole>\n  </recordTarget>\n")
 }
 
 func putMeasure(put func(...string), m measure) {
@@ -86,11 +94,25 @@ func (l leaf) write(dir string) error {
 
 // leaves are the files of an archived stay.
 func (s *stay) leaves(who *patient) []leaf {
+	files := map[string]*strings.Builder{}
 	var list []leaf
 	for _, d := range s.documents {
-		if d.path != "" {
-			list = append(list, leaf{d.path, []byte(xmlOf(who, &s.visit, d)), d.versions[len(d.versions)-1].at})
+		if d.path == "" {
+			continue
 		}
+		b := files[d.path]
+		if b == nil {
+			b = &strings.Builder{}
+			b.WriteString(fileHead)
+			files[d.path] = b
+			list = append(list, leaf{path: d.path, at: s.discharged})
+		}
+		putDocument(b, who, &s.visit, d)
+	}
+	for i := range list {
+		b := files[list[i].path]
+		b.WriteString(fileFoot)
+		list[i].content = []byte(b.String())
 	}
 	return list
 }
@@ -107,6 +129,5 @@ func (s *stay) scan(seed uint64) leaf {
 		}
 	}
 	copy(content, "\xff\xd8\xff\xe0\x00\x10JFIF\x00")
-	path := fmt.Sprintf("%s/%s/%s/扫描件_外院资料.jpg", Documents, s.admitted.In(zone).Format("2006/01"), s.number)
-	return leaf{path, content, s.discharged}
+	return leaf{s.folder() + "/扫描件_外院资料.jpg", content, s.discharged}
 }
