@@ -81,7 +81,11 @@ func (a *attempt) begin(ctx context.Context, req run.DrillRequest) error {
 		if a.last, err = lastPassed(tx, a.plan.ID); err != nil {
 			return err
 		}
-		place, err := plan.RepositoryByID(tx, a.plan.RepositoryID)
+		rests := a.plan.RepositoryID
+		if a.point != nil {
+			rests = a.point.Repository
+		}
+		place, err := plan.RepositoryByID(tx, rests)
 		if err != nil {
 			return err
 		}

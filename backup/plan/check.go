@@ -200,8 +200,26 @@ func (b *Book) prepare(tx *store.Tx, p Plan, self int64) (Plan, error) {
 	} else if err != nil && errs.KindOf(err) != errs.NotFound {
 		return p, err
 	}
+	if err := ownTag(tx, p, self); err != nil {
+		return p, err
+	}
 	p.NextDue, p.NextDrill, err = NextTimes(p, tx.Now, b.site)
 	return p, err
+}
+
+// ownTag refuses a tag that another plan of the same repository uses: in the
+// repository, the tag is all that tells whose a snapshot is.
+func ownTag(tx *store.Tx, p Plan, self int64) error {
+	list, err := plans(tx, "")
+	if err != nil {
+		return err
+	}
+	for _, other := range list {
+		if other.ID != self && other.RepositoryID == p.RepositoryID && other.Tag() == p.Tag() {
+			return &FieldError{Field: "source.name", Err: errs.New(errs.Conflict, "plan.invalid.tagtaken", "value", p.Tag(), "plan", other.Label())}
+		}
+	}
+	return nil
 }
 
 func (b *Book) checkSource(spec source.Spec) error {

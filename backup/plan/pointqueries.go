@@ -96,9 +96,12 @@ func Newest(tx *store.Tx, plan int64) (*Point, error) {
 	return firstPoint(tx, `t.plan = ? AND t.expired_at IS NULL`, plan)
 }
 
-// Live lists the points of a plan that have not expired, newest first.
-func Live(tx *store.Tx, plan int64) ([]Point, error) {
-	list, _, err := selectPoints(tx, clauses{[]string{`t.plan = ? AND t.expired_at IS NULL`}, []any{plan}}, "")
+// Live lists the points of a plan that have not expired, newest first. Points
+// in a repository that the plan wrote to before are left out: they stay, and
+// no policy speaks of them.
+func Live(tx *store.Tx, p Plan) ([]Point, error) {
+	where := clauses{[]string{`t.plan = ? AND t.repository = ? AND t.expired_at IS NULL`}, []any{p.ID, p.RepositoryID}}
+	list, _, err := selectPoints(tx, where, "")
 	return list, err
 }
 
@@ -206,14 +209,14 @@ func Expire(tx *store.Tx, point int64, why []Note) error {
 
 // Lingering lists snapshots of expired points that have not been removed from
 // the repository yet.
-func Lingering(tx *store.Tx, plan int64) (list []string, err error) {
+func Lingering(tx *store.Tx, p Plan) (list []string, err error) {
 	err = tx.Each(func(scan func(...any) error) error {
 		var id string
 		err := scan(&id)
 		list = append(list, id)
 		return err
-	}, `SELECT snapshot FROM point WHERE plan = ? AND expired_at IS NOT NULL AND NOT gone`, plan)
-	return list, wrap(err, "read expired points of plan %d", plan)
+	}, `SELECT snapshot FROM point WHERE plan = ? AND repository = ? AND expired_at IS NOT NULL AND NOT gone`, p.ID, p.RepositoryID)
+	return list, wrap(err, "read expired points of plan %s", p.Name)
 }
 
 // Removed notes that the snapshot of an expired point is gone.

@@ -60,7 +60,7 @@ func (b *Book) preview(tx *store.Tx, name string, keep Keep) (v Preview, err err
 	if err := p.checkKeep(b.site); err != nil {
 		return v, err
 	}
-	live, err := Live(tx, p.ID)
+	live, err := Live(tx, p)
 	if err != nil {
 		return v, err
 	}
@@ -140,7 +140,7 @@ func (b *Book) points(tx *store.Tx, f PointFilter) ([]Point, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	live, err := Live(tx, p.ID)
+	live, err := Live(tx, p)
 	if err != nil {
 		return nil, 0, err
 	}

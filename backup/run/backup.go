@@ -12,6 +12,7 @@ import (
 	"emrvault/backup/archive"
 	"emrvault/backup/plan"
 	"emrvault/backup/repository"
+	"emrvault/backup/snapshot"
 	"emrvault/backup/source"
 	"emrvault/backup/source/all"
 	"emrvault/backup/storage"
@@ -119,6 +120,9 @@ func (a *attempt) open(ctx context.Context) (err error) {
 	if removed > 0 {
 		a.job.Log("run.log.unlocked", "n", removed)
 	}
+	if err := a.reconcile(ctx); err != nil {
+		return closing(err, a.repo)
+	}
 	return nil
 }
 
@@ -211,24 +215,16 @@ func (a *attempt) because(err error) error {
 	return fmt.Errorf("%s: %w", findingNote(finding).In(locale.English), err)
 }
 
-func (a *attempt) program() string { return "emrvault " + a.Version }
+// programName begins what snapshots say of the program that made them.
+const programName = "emrvault"
+
+func (a *attempt) program() string { return programName + " " + a.Version }
 
 // record writes the recovery point down. The archive has read the snapshot
 // back by then.
 func (a *attempt) record(ctx context.Context) error {
-	sn, sum := a.result.Snapshot, a.result.Summary
-	p := plan.Point{
-		Snapshot: sn.ID, Plan: a.plan.ID, Repository: a.place.ID, Job: a.job.Job().ID,
-		AsOf: sn.Time, Began: sum.BackupStart, Ended: sum.BackupEnd,
-		Files: int64(sum.TotalFilesProcessed), Bytes: int64(sum.TotalBytesProcessed), Added: int64(sum.DataAddedPacked),
-		Problems: len(a.result.Problems),
-	}
-	if c := a.capture; c != nil {
-		p.Kind, p.Version, p.Damaged, p.Findings = c.Kind, c.Version, c.Damaged, c.Findings
-		if !c.AsOf.IsZero() {
-			p.AsOf = c.AsOf
-		}
-	}
+	p := a.pointOf(a.result.Snapshot, a.result.Summary, a.capture)
+	p.Job, p.Problems = a.job.Job().ID, len(a.result.Problems)
 	// The snapshot is there: a wish to stop that comes now comes too late.
 	err := a.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) (err error) {
 		a.point, err = plan.InsertPoint(tx, p)
@@ -242,6 +238,22 @@ func (a *attempt) record(ctx context.Context) error {
 		Point: a.point, Snapshot: p.Snapshot, Files: p.Files, Bytes: p.Bytes, Added: p.Added,
 		Problems: p.Problems, Damaged: p.Damaged,
 	})
+}
+
+// pointOf is the row of a snapshot; facts may be nil.
+func (a *attempt) pointOf(sn *snapshot.Snapshot, sum snapshot.Summary, facts *source.Capture) plan.Point {
+	p := plan.Point{
+		Snapshot: sn.ID, Plan: a.plan.ID, Repository: a.place.ID, Kind: a.plan.Source.Kind,
+		AsOf: sn.Time, Began: sum.BackupStart, Ended: sum.BackupEnd,
+		Files: int64(sum.TotalFilesProcessed), Bytes: int64(sum.TotalBytesProcessed), Added: int64(sum.DataAddedPacked),
+	}
+	if facts != nil {
+		p.Kind, p.Version, p.Damaged, p.Findings = facts.Kind, facts.Version, facts.Damaged, facts.Findings
+		if !facts.AsOf.IsZero() {
+			p.AsOf = facts.AsOf
+		}
+	}
+	return p
 }
 
 // afterwards expires and prunes, hands in the drill, and says how the run went.

@@ -59,7 +59,7 @@ type doomed struct {
 func (a *attempt) judge(ctx context.Context) (gone []doomed, err error) {
 	held := map[string]int{}
 	err = a.Store.Read(ctx, func(tx *store.Tx) error {
-		live, err := plan.Live(tx, a.plan.ID)
+		live, err := plan.Live(tx, a.plan)
 		if err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (a *attempt) judge(ctx context.Context) (gone []doomed, err error) {
 				held[v.Held.Key]++
 			}
 		}
-		left, err := plan.Lingering(tx, a.plan.ID)
+		left, err := plan.Lingering(tx, a.plan)
 		for _, id := range left {
 			gone = append(gone, doomed{snapshot: id})
 		}
