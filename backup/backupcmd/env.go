@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"emrvault/appliance/locale"
+	"emrvault/backup/repository"
 )
 
 // Env is what the verbs need from outside. The front door may change Lang
@@ -44,6 +45,8 @@ type Env struct {
 
 	// Ask prompts for a password on a terminal; nil: when In is one.
 	Ask func(prompt string) (string, error)
+
+	options []repository.Option // for tests: cheap keys
 }
 
 // Commands lists the verbs of the wing.

@@ -73,7 +73,7 @@ func (f *repoFlags) open(ctx context.Context, env *Env, fn func(*repository.Repo
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	repo, err := repository.Open(ctx, st, word)
+	repo, err := repository.Open(ctx, st, word, env.options...)
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
@@ -113,7 +113,7 @@ func runInit(ctx context.Context, env *Env, f *repoFlags) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	repo, err := repository.Create(ctx, st, word)
+	repo, err := repository.Create(ctx, st, word, env.options...)
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

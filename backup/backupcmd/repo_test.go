@@ -16,6 +16,8 @@ import (
 
 	"emrvault/appliance/locale"
 	"emrvault/backup"
+	"emrvault/backup/repository"
+	"emrvault/backup/repository/crypto"
 )
 
 // console runs verbs as the front door does.
@@ -37,6 +39,7 @@ func (c *console) run(args ...string) (out, errOut string, code int) {
 	env := &Env{
 		Out: &stdout, Err: &stderr, In: strings.NewReader(""), Lang: locale.English,
 		Getenv: func(name string) string { return c.env[name] }, Version: "test",
+		options: []repository.Option{repository.WithKDF(crypto.KDF{N: 1024, R: 8, P: 1})},
 	}
 	root := &cobra.Command{Use: "emrvault", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(Commands(env)...)
@@ -75,6 +78,7 @@ func (c *console) file(name, text string) string {
 func (c *console) path(name string) string { return filepath.Join(c.dir, name) }
 
 func TestStoryOfARepository(t *testing.T) {
+	t.Parallel()
 	c := newConsole(t)
 	repo, src := c.path("repo"), c.path("src")
 	c.file("src/a.txt", "one")
@@ -136,6 +140,7 @@ func checkTar(t *testing.T, data, name string) {
 }
 
 func TestForgetAndPrune(t *testing.T) {
+	t.Parallel()
 	c := newConsole(t)
 	repo, src := c.path("repo"), c.path("src")
 	c.want(0, "repo", "init", "-r", repo)
@@ -161,6 +166,7 @@ func TestForgetAndPrune(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	c := newConsole(t)
 	repo := c.path("repo")
 	src := c.file("src/a.txt", "text")
@@ -206,6 +212,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	c := newConsole(t)
 	repo := c.path("repo")
 	c.want(0, "repo", "init", "-r", repo)
@@ -226,6 +233,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestExitCodeOfErrors(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		err  error
 		want int

@@ -1,3 +1,5 @@
+//go:build linux
+
 package restore_test
 
 import (
@@ -20,10 +22,20 @@ import (
 	"emrvault/backup/archive"
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
+	"emrvault/backup/repository/crypto"
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/source"
+	"emrvault/backup/storage/mem"
 )
+
+// inMemory makes a repository that needs no disk.
+func inMemory(t *testing.T) *repository.Repository {
+	t.Helper()
+	repo, err := repository.Create(t.Context(), mem.New(), password, repository.WithKDF(crypto.KDF{N: 1024, R: 8, P: 1}))
+	must(t, err)
+	return repo
+}
 
 // forge stores trees that no honest writer makes: each is the text between the
 // brackets of "nodes", where %s is the id of the tree before it.
@@ -61,6 +73,7 @@ func node(name, kind, rest string) string {
 func evil() string { return fmt.Sprintf(`"size":4,"content":["%s"]`, blob.Hash([]byte("evil"))) }
 
 func TestNothingLeavesTheTarget(t *testing.T) {
+	t.Parallel()
 	outside := t.TempDir()
 	for _, tt := range []struct {
 		name  string
@@ -89,7 +102,7 @@ func TestNothingLeavesTheTarget(t *testing.T) {
 		{"tree that is no tree", []string{`{"name":`}, backup.ErrDamaged},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			repo, _ := newRepository(t)
+			repo := inMemory(t)
 			sn := forge(t, repo, tt.trees...)
 			res, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: filepath.Join(t.TempDir(), "target")})
 			if tt.want != nil && (!errors.Is(err, tt.want) || len(res.Problems) == 0) {
@@ -103,7 +116,8 @@ func TestNothingLeavesTheTarget(t *testing.T) {
 }
 
 func TestGoodNeighboursOfBadNames(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	sn := forge(t, repo, node("../bad", "file", evil())+","+node("good", "file", evil()))
 	target := filepath.Join(t.TempDir(), "target")
 	if _, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: target}); !errors.Is(err, backup.ErrUnsafe) {
@@ -120,7 +134,8 @@ func TestGoodNeighboursOfBadNames(t *testing.T) {
 }
 
 func TestDevicesOnlyOnRequest(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	sn := forge(t, repo, node("null", "chardev", `"device":259,"content":null`)+","+node("socket", "socket", `"content":null`))
 	target := filepath.Join(t.TempDir(), "target")
 	res, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: target})
@@ -142,7 +157,8 @@ func TestDevicesOnlyOnRequest(t *testing.T) {
 // A tree may be nested deeper than anything can bear; it must end with an
 // answer, and soon.
 func TestDeepTreeEnds(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	trees := []string{""}
 	for range 40_000 {
 		trees = append(trees, node("d", "dir", `"content":null,"subtree":"%s"`))
@@ -160,7 +176,8 @@ func TestDeepTreeEnds(t *testing.T) {
 }
 
 func TestTargetMustBeEmpty(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	sn := forge(t, repo, node("good", "file", evil()))
 	target := t.TempDir()
 	write(t, filepath.Join(target, "mine"), []byte("mine"))
@@ -188,7 +205,8 @@ func TestTargetMustBeEmpty(t *testing.T) {
 
 // What cannot be read must not be taken for what is not there.
 func TestDeleteSparesWhatTheDamageHides(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	sn := forge(t, repo, node("sub", "dir", `"content":null,"subtree":"`+strings.Repeat("cd", 32)+`"`))
 	target := t.TempDir()
 	mkdir(t, filepath.Join(target, "sub"))
@@ -202,7 +220,8 @@ func TestDeleteSparesWhatTheDamageHides(t *testing.T) {
 }
 
 func TestLinksInTheTargetAreNotFollowed(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	sn := forge(t, repo, node("inner", "file", evil()), node("sub", "dir", `"content":null,"subtree":"%s"`))
 	outside, target := t.TempDir(), t.TempDir()
 	must(t, os.Symlink(outside, filepath.Join(target, "sub")))
@@ -240,6 +259,7 @@ func damage(t *testing.T, repoDir string, only func(size int64) bool) {
 }
 
 func TestDamagedPieceCostsOneFile(t *testing.T) {
+	t.Parallel()
 	src := filepath.Join(t.TempDir(), "src")
 	mkdir(t, src)
 	rnd := rand.New(rand.NewPCG(7, 7))
@@ -264,11 +284,12 @@ func TestDamagedPieceCostsOneFile(t *testing.T) {
 }
 
 func TestVerifyNotices(t *testing.T) {
+	t.Parallel()
 	src := filepath.Join(t.TempDir(), "src")
 	mkdir(t, src)
 	write(t, filepath.Join(src, "a"), []byte("content"))
 	must(t, os.Symlink("a", filepath.Join(src, "l")))
-	repo, _ := newRepository(t)
+	repo := inMemory(t)
 	res := archiveDir(t, repo, src)
 	at := time.Unix(1, 0)
 	for _, tt := range []struct {
@@ -308,13 +329,14 @@ func TestVerifyNotices(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	src := filepath.Join(t.TempDir(), "src")
 	for _, name := range []string{"a/x.xml", "a/x.tmp", "b/c/y.xml", "b/z.txt"} {
 		mkdir(t, filepath.Dir(filepath.Join(src, name)))
 		write(t, filepath.Join(src, name), []byte(name))
 	}
 	mkdir(t, filepath.Join(src, "hollow"))
-	repo, _ := newRepository(t)
+	repo := inMemory(t)
 	res := archiveDir(t, repo, src)
 	for _, tt := range []struct {
 		name             string
@@ -347,8 +369,9 @@ func TestFilters(t *testing.T) {
 }
 
 func TestOpenSeeks(t *testing.T) {
+	t.Parallel()
 	data := noise(rand.New(rand.NewPCG(3, 3)), 6<<20)
-	repo, _ := newRepository(t)
+	repo := inMemory(t)
 	res, err := archive.Run(t.Context(), repo, archive.Options{Host: "host"}, func(ctx context.Context, sink source.Sink) error {
 		return sink.Put(ctx, source.Entry{Path: "/dump.sql", Size: -1, ModTime: time.Unix(1e9, 0)}, bytes.NewReader(data))
 	})
@@ -379,10 +402,11 @@ func TestOpenSeeks(t *testing.T) {
 }
 
 func TestTarAndZip(t *testing.T) {
+	t.Parallel()
 	src := filepath.Join(t.TempDir(), "src")
 	mkdir(t, src)
 	grow(t, src, 9)
-	repo, _ := newRepository(t)
+	repo := inMemory(t)
 	res := archiveDir(t, repo, src)
 	var tarred, zipped bytes.Buffer
 	must(t, restore.Tar(t.Context(), repo, res.Snapshot, src, &tarred))
@@ -413,7 +437,8 @@ func TestTarAndZip(t *testing.T) {
 }
 
 func TestPoint(t *testing.T) {
-	repo, _ := newRepository(t)
+	t.Parallel()
+	repo := inMemory(t)
 	facts := `{"as_of":"2026-11-22T01:30:00Z","began":"2026-11-22T01:29:00Z","kind":"sqlite","version":"3.50","damaged":true}`
 	res, err := archive.Run(t.Context(), repo, archive.Options{Host: "host"}, func(ctx context.Context, sink source.Sink) error {
 		return errors.Join(
