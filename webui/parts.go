@@ -10,8 +10,10 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"emrvault/webui/desk"
 	"emrvault/webui/overview"
 	"emrvault/webui/protection"
+	"emrvault/webui/recovery"
 	"emrvault/webui/security"
 	"emrvault/webui/system"
 )
@@ -33,6 +35,12 @@ type Parts struct {
 	Tickets     func(context.Context) (int, error) // how many are open, for the badge
 	Jobs        protection.Jobs
 	Certificate system.Certificate
+
+	Book         Book                    // *plan.Book: plans, points, runs
+	Runner       Runner                  // *run.Runner: carries plans out, reads inside points
+	Repositories protection.Repositories // *run.Repositories
+	Drills       recovery.Drills         // *drill.Drills
+	Desk         desk.Tickets            // *ticket.Desk
 }
 
 func (p Parts) check() error {
@@ -61,6 +69,7 @@ type areas struct {
 	preferences *system.Preferences
 	jobs        *protection.JobPages
 	overview    *overview.Pages
+	wings
 }
 
 func (s *Server) build() areas {
@@ -75,7 +84,8 @@ func (s *Server) build() areas {
 	if p.Jobs != nil {
 		a.jobs = protection.NewJobPages(s.render, p.Jobs, s.done)
 	}
-	a.overview = overview.New(s.render)
+	a.overview = overview.New(s.render, p.Book, p.Desk, p.Jobs)
+	a.wings = s.wings()
 	return a
 }
 

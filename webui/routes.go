@@ -49,6 +49,7 @@ func (s *Server) Routes() []Route {
 		{post, "/first-steps/sheet", identity.SettingsWrite, a.setup.Confirm},
 
 		{get, "/", identity.OverviewRead, a.overview.Show},
+		{get, "/overview/live", identity.OverviewRead, a.overview.Live},
 
 		{get, "/settings", identity.SettingsRead, a.settings.Show},
 		{post, "/settings", identity.SettingsWrite, a.settings.Save},
@@ -71,5 +72,6 @@ func (s *Server) Routes() []Route {
 			Route{post, "/jobs/:id/cancel", identity.PlanRun, a.jobs.Cancel},
 		)
 	}
-	return list
+	list = append(list, backupRoutes(a.wings)...)
+	return append(list, serviceRoutes(a.wings)...)
 }
