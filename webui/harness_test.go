@@ -23,53 +23,12 @@ import (
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
 	"emrvault/backup/plan"
+	"emrvault/backup/run"
 	"emrvault/webui/security"
 )
 
 // goodPassword is what everybody in these tests signs in with.
 const goodPassword = "correct horse 42"
-
-// places stands in for the repositories.
-type places struct {
-	mu    sync.Mutex
-	list  []plan.Repository
-	sheet secret.Sheet
-}
-
-func (p *places) Repositories(context.Context) ([]plan.Repository, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]plan.Repository(nil), p.list...), nil
-}
-
-func (p *places) Create(_ context.Context, name, location string) (plan.Repository, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !strings.HasPrefix(location, "/") {
-		return plan.Repository{}, errs.New(errs.Invalid, "web.setup.place.hint")
-	}
-	p.list = append(p.list, plan.Repository{ID: 1, Name: name, Location: location, Repository: strings.Repeat("ab", 32), Sheet: plan.SheetNone})
-	return p.list[0], nil
-}
-
-func (p *places) AddSheet(context.Context, int64) (secret.Sheet, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sheet = secret.NewSheet()
-	return p.sheet, nil
-}
-
-func (p *places) AskFor(int64) (first, second int, err error) { return 3, 7, nil }
-
-func (p *places) ConfirmSheet(_ context.Context, _ int64, first, second string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.sheet.Confirms(3, first) || !p.sheet.Confirms(7, second) {
-		return errs.New(errs.Invalid, "plan.sheet.wrong")
-	}
-	p.list[0].Sheet = plan.SheetConfirmed
-	return nil
-}
 
 // settings keeps what the box was told in memory.
 type settings struct {
@@ -108,7 +67,8 @@ var moment = time.Now().UTC().Truncate(time.Minute)
 type house struct {
 	*Server
 	people *identity.Directory
-	places *places
+	folder string // offered for the first repository
+	store  *store.Store
 	jobs   *worklist
 	log    *strings.Builder
 }
@@ -125,7 +85,16 @@ func newHouse(t *testing.T) *house {
 			t.Fatal(err)
 		}
 	}
-	h.places.list = []plan.Repository{{ID: 1, Name: "local", Location: "/backup", Sheet: plan.SheetConfirmed}}
+	err := h.store.Write(t.Context(), func(tx *store.Tx) error {
+		id, err := plan.InsertRepository(tx, plan.Repository{Name: "local", Location: h.folder})
+		if err != nil {
+			return err
+		}
+		return plan.SetSheet(tx, id, plan.SheetConfirmed, "")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return h
 }
 
@@ -133,13 +102,23 @@ func newHouse(t *testing.T) *house {
 func newEmptyHouse(t *testing.T) *house {
 	t.Helper()
 	now := func() time.Time { return moment }
-	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "emrvault.db"), now)
+	layout := config.NewLayout(filepath.Join(t.TempDir(), "data"))
+	if err := layout.Make(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(t.Context(), layout.Database(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.Open(layout)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
 	people := identity.New(st, identity.Options{Cost: identity.Cost{Memory: 64, Passes: 1, Threads: 1}})
-	h := &house{people: people, places: &places{}, jobs: newWorklist(t, st), log: &strings.Builder{}}
+	h := &house{people: people, folder: filepath.Join(t.TempDir(), "repository"), store: st, jobs: newWorklist(t, st), log: &strings.Builder{}}
+	book := plan.NewBook(st, time.UTC)
+	repositories := run.NewRepositories(run.Parts{Store: st, Book: book, Box: box, Layout: layout, Host: "box", Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	set := &settings{now: config.Defaults()}
 	if err := set.now.Set("site.name", "示例市第一人民医院"); err != nil {
 		t.Fatal(err)
@@ -149,7 +128,7 @@ func newEmptyHouse(t *testing.T) *house {
 		Log:      slog.New(slog.NewTextHandler(lockedWriter{&sync.Mutex{}, h.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Site:     func() Site { return siteOf(set.Current()) },
 		Sessions: identity.NewSessions(st), Users: h.people, Settings: set, Certificate: authority{}, Jobs: h.jobs,
-		Start: security.Start{Link: h.people, Storage: h.places, Places: h.places, Folder: "/srv/emrvault/repository"},
+		Start: security.Start{Link: h.people, Storage: repositories, Places: book, Folder: h.folder},
 	})
 	if err != nil {
 		t.Fatal(err)

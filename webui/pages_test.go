@@ -20,6 +20,8 @@ import (
 	"emrvault/appliance/identity"
 	"emrvault/appliance/locale"
 	"emrvault/appliance/secret"
+	"emrvault/backup/repository"
+	"emrvault/backup/storage/local"
 )
 
 // TestRoutes walks the list of routes: who is not signed in is turned away,
@@ -233,7 +235,7 @@ func TestSetup(t *testing.T) {
 	if a := v.post("/first-steps/storage", "folder", "relative"); a.status != 422 {
 		t.Errorf("relative folder: status %d, want 422", a.status)
 	}
-	v.post("/first-steps/storage", "folder", "/srv/repository")
+	v.post("/first-steps/storage", "folder", h.folder)
 	offer := v.get("/first-steps")
 	bones(t, offer, locale.Chinese)
 	if strings.Contains(offer.body, "<ol class=\"words\"") {
@@ -242,17 +244,17 @@ func TestSetup(t *testing.T) {
 	v.post("/first-steps/sheet/new")
 	sheet, again := v.get("/first-steps"), v.get("/first-steps")
 	bones(t, sheet, locale.Chinese)
-	groups := h.places.sheet.Groups()
-	if !strings.Contains(sheet.body, "<li>"+groups[0]+"</li>") || !strings.Contains(again.body, "<li>"+groups[7]+"</li>") {
-		t.Error("the page does not show the sheet, or another one when loaded again")
+	groups, first, second := readSheet(t, sheet.body)
+	if same, _, _ := readSheet(t, again.body); !slices.Equal(groups, same) {
+		t.Error("the page shows another sheet when loaded again")
 	}
-	if a := v.post("/first-steps/sheet", "first", "AAAA", "second", groups[6], "kept", "yes"); a.status != 422 {
+	if a := v.post("/first-steps/sheet", "first", "AAAA", "second", second, "kept", "yes"); a.status != 422 || !strings.Contains(a.body, groups[0]) {
 		t.Errorf("wrong group: status %d, want 422", a.status)
 	}
-	if a := v.post("/first-steps/sheet", "first", groups[2], "second", groups[6]); a.status != 422 {
+	if a := v.post("/first-steps/sheet", "first", first, "second", second); a.status != 422 {
 		t.Errorf("without the tick: status %d, want 422", a.status)
 	}
-	if a := v.post("/first-steps/sheet", "first", strings.ToLower(groups[2]), "second", groups[6], "kept", "yes"); a.to != "/" {
+	if a := v.post("/first-steps/sheet", "first", strings.ToLower(first), "second", " "+second, "kept", "yes"); a.to != "/" {
 		t.Fatalf("confirmed: status %d to %q, want /", a.status, a.to)
 	}
 	if a := v.get("/"); !strings.Contains(a.body, "首次安装已完成") || strings.Contains(a.body, groups[0]) {
@@ -264,10 +266,46 @@ func TestSetup(t *testing.T) {
 	if a := v.get(link); a.to != "/" {
 		t.Errorf("the used link leads to %q, want /", a.to)
 	}
+	opensWith(t, h.folder, strings.Join(groups, "-"))
 	for _, secretWord := range append(groups, goodPassword, strings.TrimPrefix(link, "/setup/")) {
 		if strings.Contains(h.log.String(), secretWord) {
 			t.Errorf("the log holds %q", secretWord)
 		}
+	}
+}
+
+var (
+	groupShown = regexp.MustCompile(`<li>([2-9A-Z]{4})</li>`)
+	groupAsked = regexp.MustCompile(`第 (\d) 组`)
+)
+
+// readSheet reads the groups off the page, and the two that are asked for.
+func readSheet(t *testing.T, body string) (groups []string, first, second string) {
+	t.Helper()
+	for _, m := range groupShown.FindAllStringSubmatch(body, 8) {
+		groups = append(groups, m[1])
+	}
+	asked := groupAsked.FindAllStringSubmatch(body, -1)
+	if len(groups) != 8 || len(asked) < 2 {
+		t.Fatalf("the page shows %d groups and asks for %d", len(groups), len(asked))
+	}
+	group := func(m []string) string { return groups[m[1][0]-'1'] }
+	return groups, group(asked[0]), group(asked[1])
+}
+
+// opensWith proves that the word on the paper opens the repository.
+func opensWith(t *testing.T, folder, word string) {
+	t.Helper()
+	st, err := local.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := repository.Open(t.Context(), st, word)
+	if err != nil {
+		t.Fatalf("the sheet does not open the repository: %v", err)
+	}
+	if err := repo.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
