@@ -75,6 +75,7 @@ drill:
 `
 
 func TestVerbsOfTheBox(t *testing.T) {
+	t.Parallel()
 	s := shell{t, drilltest.Open(t)}
 	s.box.Write("<a/>", "emr", "病程.xml")
 	s.box.Write("<b/>", "emr", "入院记录.xml")
@@ -120,6 +121,7 @@ func TestVerbsOfTheBox(t *testing.T) {
 }
 
 func TestBackupExitCodes(t *testing.T) {
+	t.Parallel()
 	s := shell{t, drilltest.Open(t)}
 	s.box.Write("<a/>", "emr", "病程.xml")
 	text := strings.Replace(planFile, "[%s]", "["+s.box.Path("emr")+", "+s.box.Path("vanished")+"]", 1)

@@ -211,11 +211,11 @@ func runPlanAdd(ctx context.Context, env *Env, a *Appliance, file string) error 
 	if err := env.say("plan.cli.added_plan", "name", p.Name, "next", env.when(a, p.NextDue)); err != nil {
 		return err
 	}
-	return env.findings(ctx, a, p)
+	return env.probed(ctx, a, p)
 }
 
-// findings tells what a capture of the plan's source would miss.
-func (e *Env) findings(ctx context.Context, a *Appliance, p plan.Plan) error {
+// probed tells what a capture of the plan's source would miss.
+func (e *Env) probed(ctx context.Context, a *Appliance, p plan.Plan) error {
 	list, err := a.Runner.Probe(ctx, p.Source)
 	if err != nil {
 		return err

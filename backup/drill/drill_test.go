@@ -30,6 +30,7 @@ func emr(b *drilltest.Box, after bool) string {
 }
 
 func TestPlanToProof(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	emr(b, true)
 	if job := b.Backup("emr"); job.State != jobs.Succeeded {
@@ -76,6 +77,7 @@ func TestPlanToProof(t *testing.T) {
 }
 
 func TestDrillFinds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		spoil func(t *testing.T, b *drilltest.Box)
@@ -88,6 +90,7 @@ func TestDrillFinds(t *testing.T) {
 		{"a repository that is away", hideRepository, drill.FaultBox},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			b := drilltest.Open(t)
 			emr(b, false)
 			b.Backup("emr")

@@ -58,9 +58,9 @@ func (s *Repositories) Create(ctx context.Context, name, location string) (plan.
 	if err != nil {
 		return plan.Repository{}, closing(err, st)
 	}
-	repo, err := repository.Create(ctx, st, word.Reveal())
+	repo, err := repository.Create(ctx, st, word.Reveal(), s.parts.Engine...)
 	if errors.Is(err, backup.ErrRepositoryExists) && !fresh {
-		repo, err = repository.Open(ctx, st, word.Reveal())
+		repo, err = repository.Open(ctx, st, word.Reveal(), s.parts.Engine...)
 		if errors.Is(err, backup.ErrWrongPassword) {
 			err = fmt.Errorf("%s: %w", location, backup.ErrRepositoryExists)
 		}
@@ -78,7 +78,7 @@ func (s *Repositories) Adopt(ctx context.Context, name, location string, passwor
 	if err != nil {
 		return plan.Repository{}, err
 	}
-	repo, err := repository.Open(ctx, st, password.Reveal())
+	repo, err := repository.Open(ctx, st, password.Reveal(), s.parts.Engine...)
 	if err != nil {
 		return plan.Repository{}, closing(told(err), st)
 	}
@@ -157,7 +157,7 @@ func (s *Repositories) fresh(ctx context.Context, place plan.Repository) (*repos
 	if err != nil {
 		return nil, told(err)
 	}
-	repo, err := repository.Open(ctx, st, word.Reveal())
+	repo, err := repository.Open(ctx, st, word.Reveal(), s.parts.Engine...)
 	if err != nil {
 		return nil, closing(told(fmt.Errorf("open repository %s at %s: %w", place.Name, place.Location, err)), st)
 	}

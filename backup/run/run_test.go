@@ -36,6 +36,7 @@ func docs(b *drilltest.Box, keep plan.Keep) plan.Plan {
 }
 
 func TestDamagedSourceStopsExpiry(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	path := b.Database("emr.db", 2000, b.Clock.Now())
 	b.Plan(plan.Plan{Name: "emr", Source: b.SQLite(path), Keep: plan.Keep{Last: 1}})
@@ -78,6 +79,7 @@ func spoil(t *testing.T, path string) {
 }
 
 func TestUnreadableIsPartial(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	b.Write("入院记录", "emr", "a.xml")
 	spec := source.Spec{Kind: "files", Settings: map[string]any{"paths": []any{b.Path("emr"), b.Path("vanished")}}}
@@ -103,6 +105,7 @@ func TestUnreadableIsPartial(t *testing.T) {
 }
 
 func TestLockOfDeadProcessIsRemoved(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 1})
 	b.Backup("docs")
@@ -142,6 +145,7 @@ func withRepository(t *testing.T, b *drilltest.Box, fn func(context.Context, *re
 }
 
 func TestNoOverlap(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 1})
 	first, err := b.Runner.Backup(t.Context(), "docs", "test")
@@ -156,6 +160,7 @@ func TestNoOverlap(t *testing.T) {
 }
 
 func TestReconcile(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 10})
 	b.Backup("docs")
@@ -183,6 +188,7 @@ func TestReconcile(t *testing.T) {
 }
 
 func TestRecoverySheet(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 1})
 	ctx, places := t.Context(), b.Runner.Repositories()
@@ -260,6 +266,7 @@ func opens(ctx context.Context, location, word string) error {
 }
 
 func TestSheetExpires(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 1})
 	places := b.Runner.Repositories()
@@ -288,6 +295,7 @@ func TestSheetExpires(t *testing.T) {
 }
 
 func TestCreateGoesOnAfterACrash(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 1})
 	err := b.Store.Write(t.Context(), func(tx *store.Tx) error {
@@ -312,6 +320,7 @@ func TestCreateGoesOnAfterACrash(t *testing.T) {
 }
 
 func TestBrowse(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 5})
 	b.Backup("docs")
@@ -359,6 +368,7 @@ func TestBrowse(t *testing.T) {
 }
 
 func TestCheckJob(t *testing.T) {
+	t.Parallel()
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 5})
 	b.Backup("docs")

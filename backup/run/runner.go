@@ -11,11 +11,12 @@ import (
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
 	"emrvault/backup/plan"
+	"emrvault/backup/repository"
 	"emrvault/backup/source"
 	"emrvault/backup/source/all"
 )
 
-// Parts are what a Runner is made of. All are needed except Desk.
+// Parts are what a Runner is made of. All are needed except Desk and Engine.
 type Parts struct {
 	Store   *store.Store
 	Book    *plan.Book
@@ -27,6 +28,8 @@ type Parts struct {
 	Version string // of this program
 	Log     *slog.Logger
 	Now     func() time.Time
+
+	Engine []repository.Option // how repositories are made and opened; none: as is right for people
 }
 
 // Runner carries plans out.

@@ -68,6 +68,7 @@ func shanghai(t *testing.T, text string) time.Time {
 }
 
 func TestCatchUpAfterPowerOff(t *testing.T) {
+	t.Parallel()
 	b, p := scheduled(t, shanghai(t, "2026-11-16 12:00:00"))
 	if want := shanghai(t, "2026-11-16 22:00:00"); !p.NextDue.Equal(want) {
 		t.Fatalf("next due: got %s, want %s", p.NextDue, want)
@@ -95,6 +96,7 @@ func TestCatchUpAfterPowerOff(t *testing.T) {
 }
 
 func TestClockJumpsBack(t *testing.T) {
+	t.Parallel()
 	b, _ := scheduled(t, shanghai(t, "2031-01-01 12:00:00")) // a flat battery, then the right time
 	b.Clock.Set(shanghai(t, "2026-11-16 12:00:00"))
 	schedule(t, b, 0)
@@ -108,6 +110,7 @@ func TestClockJumpsBack(t *testing.T) {
 }
 
 func TestMissedDrillIsTold(t *testing.T) {
+	t.Parallel()
 	b, _ := scheduled(t, shanghai(t, "2026-11-16 12:00:00"))
 	b.Backup("docs")
 	b.Clock.Set(shanghai(t, "2026-11-22 09:00:00")) // Sunday, six hours late

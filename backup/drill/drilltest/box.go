@@ -23,6 +23,8 @@ import (
 	"emrvault/appliance/store"
 	"emrvault/backup/drill"
 	"emrvault/backup/plan"
+	"emrvault/backup/repository"
+	"emrvault/backup/repository/crypto"
 	"emrvault/backup/run"
 	"emrvault/backup/source"
 )
@@ -109,6 +111,7 @@ func Reopen(t *testing.T, dir string, clock *Clock) *Box {
 	b.Runner = run.New(run.Parts{
 		Store: b.Store, Book: b.Book, Box: box, Jobs: b.Jobs, Layout: layout, Desk: b.Desk,
 		Host: "box", Version: "test", Log: log, Now: clock.Now,
+		Engine: []repository.Option{repository.WithKDF(crypto.KDF{N: 1024, R: 8, P: 1})},
 	})
 	b.Drills = drill.New(b.Runner)
 	b.start()
