@@ -34,6 +34,10 @@ type Env struct {
 	Version  Version
 	// People gives the users of the box, and how to let go of them.
 	People func(ctx context.Context) (*identity.Directory, func() error, error)
+	// Carry tells the front door what goes along when a running appliance carries
+	// out the verb instead: another standard input, and flags that say so. Nil
+	// inside the appliance.
+	Carry func(in io.Reader, flags ...string)
 }
 
 // Version tells which program this is, as stamped by the build.
@@ -45,7 +49,7 @@ type Version struct {
 
 // Commands lists the verbs of the box.
 func Commands(env *Env) []*cobra.Command {
-	return append(serviceCommands(env), configCommand(env), doctorCommand(env), versionCommand(env))
+	return append(serviceCommands(env), userCommand(env), configCommand(env), doctorCommand(env), versionCommand(env))
 }
 
 // t gives a text in the person's language.
