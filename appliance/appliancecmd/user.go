@@ -192,7 +192,7 @@ func newPassword(env *Env, name, file string) (string, error) {
 	if err != nil {
 		return "", errs.Wrap(errs.Invalid, err, "user.password_file", "path", file)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	return firstLine(f, file)
 }
 

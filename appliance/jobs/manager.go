@@ -235,10 +235,14 @@ func (m *Manager) Events(ctx context.Context, id, after int64) (list []Event, er
 // The channel of one job is closed after the event of its end, or at once when
 // it has ended already. Call the function when done.
 func (m *Manager) Subscribe(id int64) (<-chan Event, func()) {
+	return m.subscribe(context.Background(), id)
+}
+
+func (m *Manager) subscribe(ctx context.Context, id int64) (<-chan Event, func()) {
 	ch, leave := m.hub.join(id)
 	if id != 0 {
 		// Joined first, asked second: an end in between is heard twice, not never.
-		if job, err := m.Get(context.Background(), id); err != nil || job.State.Ended() {
+		if job, err := m.Get(ctx, id); err != nil || job.State.Ended() {
 			leave()
 		}
 	}
@@ -247,7 +251,7 @@ func (m *Manager) Subscribe(id int64) (<-chan Event, func()) {
 
 // Wait returns the job once it has ended.
 func (m *Manager) Wait(ctx context.Context, id int64) (Job, error) {
-	ch, leave := m.Subscribe(id)
+	ch, leave := m.subscribe(ctx, id)
 	defer leave()
 	for {
 		select {

@@ -192,7 +192,7 @@ func TestKillerJobIsGivenUp(t *testing.T) {
 // waiting job: a process that never comes back is a Manager that is left alone.
 func resurrect(t *testing.T, path string) error {
 	st := open(t, path)
-	defer st.Close() //nolint:errcheck // the process is meant to be dead
+	defer st.Close() // the process is meant to be dead
 	begun := make(chan struct{}, 8)
 	m := jobs.New(st, jobs.Options{Log: quiet()})
 	m.Register(jobs.Kind{Name: "backup", Resubmit: true, Run: func(_ context.Context, r *jobs.Run) error {
@@ -202,7 +202,7 @@ func resurrect(t *testing.T, path string) error {
 		begun <- struct{}{}
 		select {}
 	}})
-	go m.Run(context.Background()) //nolint:errcheck // never ends
+	go m.Run(context.Background())
 	select {
 	case <-begun:
 		return nil
