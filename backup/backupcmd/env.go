@@ -51,7 +51,7 @@ type Env struct {
 
 // Commands lists the verbs of the wing.
 func Commands(env *Env) []*cobra.Command {
-	return append([]*cobra.Command{repoCommand(env)}, applianceCommands(env)...)
+	return append([]*cobra.Command{repoCommand(env), sourceCommand(env)}, applianceCommands(env)...)
 }
 
 // t gives a text in the person's language.

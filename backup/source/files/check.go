@@ -93,7 +93,7 @@ func (c count) findings(path string) []source.Finding {
 		name = "counted_more"
 	}
 	f := finding(source.Good, name, path)
-	f.Args["files"], f.Args["bytes"] = c.files, c.bytes
+	f.Args["files"], f.Args["bytes"], f.Args["size"] = c.files, c.bytes, source.SizeText(c.bytes)
 	return append(findings, f)
 }
 

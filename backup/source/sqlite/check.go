@@ -45,7 +45,8 @@ func checkOne(ctx context.Context, path string) []source.Finding {
 	default:
 		return append(findings, refusal(path, err))
 	}
-	return append(findings, finding(source.Good, "opens", path, "bytes", info.Size(), "mode", journal))
+	return append(findings, finding(source.Good, "opens", path,
+		"bytes", info.Size(), "size", source.SizeText(info.Size()), "mode", journal))
 }
 
 // surroundings looks at what does not need the database opened.

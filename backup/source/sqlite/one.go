@@ -64,7 +64,7 @@ func (s *Source) copyOne(ctx context.Context, path, copied string, size int64) (
 	}
 	findings := []source.Finding{finding(source.Bad, "raw", path, "error", err.Error())}
 	if lost > 0 {
-		findings = append(findings, finding(source.Bad, "lost_bytes", path, "bytes", lost))
+		findings = append(findings, finding(source.Bad, "lost_bytes", path, "bytes", lost, "size", source.SizeText(lost)))
 	}
 	return taken{asOf: asOf, way: WayRaw, journal: t.journal}, findings, nil
 }

@@ -24,7 +24,7 @@ func asNobody(t *testing.T, fn func() error) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		defer close(done) // a test that gave up sends nothing
+		defer close(done)      // a test that gave up sends nothing
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
 			done <- errno
