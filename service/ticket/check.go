@@ -98,6 +98,8 @@ func (a Answer) when(reported, now time.Time) (time.Time, error) {
 		return now, nil
 	case at.After(now.Add(slack)):
 		return time.Time{}, errs.New(errs.Invalid, "ticket.from_future")
+	case at.Before(reported) && reported.Sub(at) < slack:
+		return reported, nil // typed to the minute, in the minute of the report
 	case at.Before(reported):
 		return time.Time{}, errs.New(errs.Invalid, "ticket.before_report")
 	}

@@ -275,6 +275,19 @@ func TestOnlyTheFirstAnswerCounts(t *testing.T) {
 	}
 }
 
+func TestAnswerTypedToTheMinute(t *testing.T) {
+	o := newOffice(t)
+	o.pass(40 * time.Second)
+	n := o.new(draft(2))
+	o.pass(10 * time.Second)
+	a := answer()
+	a.At = n.Reported.Truncate(time.Minute)
+	got, err := o.Respond(t.Context(), "wangmin", n.Number, a)
+	if err != nil || !got.Response.At.Equal(n.Reported) {
+		t.Errorf("answer in the minute of the report: %v, %v; want at the report", got.Response.At, err)
+	}
+}
+
 func TestClosingIsNoWayRoundTheClock(t *testing.T) {
 	o, ctx := newOffice(t), t.Context()
 	n := o.new(draft(2)).Number
