@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -220,15 +221,9 @@ func (e *Env) probed(ctx context.Context, a *Appliance, p plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range list {
-		if f.Level == source.Good {
-			continue
-		}
-		args := make([]any, 0, 2*len(f.Args))
-		for name, value := range f.Args {
-			args = append(args, name, value)
-		}
-		if _, err := fmt.Fprintln(e.Err, e.Lang.T(f.Key, args...)); err != nil {
+	list = slices.DeleteFunc(list, func(f source.Finding) bool { return f.Level == source.Good })
+	for _, line := range e.findingLines(list) {
+		if _, err := fmt.Fprintln(e.Err, line); err != nil {
 			return err
 		}
 	}

@@ -152,7 +152,7 @@ func (s Seconds) D() time.Duration { return time.Duration(s) }
 
 // MarshalJSON writes the number.
 func (s Seconds) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, time.Duration(s).Round(time.Millisecond).Seconds(), 'f', -1, 64), nil
+	return strconv.AppendFloat(nil, float64(time.Duration(s).Round(time.Millisecond).Milliseconds())/1000, 'f', -1, 64), nil
 }
 
 // UnmarshalJSON reads the number.

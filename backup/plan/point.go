@@ -98,7 +98,7 @@ func (r Run) Took() time.Duration {
 type RunFilter struct {
 	Plan    string
 	Trouble bool // only those that did not succeed, or whose point is in trouble
-	Unproof bool // only those whose point is not proven
+	Unproven bool // only those whose point is not proven
 	From    time.Time
 	Limit   int
 	Offset  int

@@ -38,7 +38,7 @@ func runs(tx *store.Tx, f RunFilter) (list []Run, total int, err error) {
 		c.add(`(u.state NOT IN ('running', 'queued', 'succeeded') OR EXISTS (
 			SELECT 1 FROM point t WHERE t.job = u.job AND (t.damaged OR t.failed OR t.problems > 0)))`)
 	}
-	if f.Unproof {
+	if f.Unproven {
 		c.add(`EXISTS (SELECT 1 FROM point t WHERE t.job = u.job AND t.expired_at IS NULL AND t.proof <> 'proven')`)
 	}
 	return selectRuns(tx, c, window(f.Limit, f.Offset))

@@ -78,13 +78,7 @@ func noteOf(err error) plan.Note {
 func NoteOf(err error) plan.Note { return noteOf(err) }
 
 // findingNote is a source's finding as a sentence.
-func findingNote(f source.Finding) plan.Note {
-	args := make([]any, 0, 2*len(f.Args))
-	for name, value := range f.Args {
-		args = append(args, name, value)
-	}
-	return plan.Say(f.Key, args...)
-}
+func findingNote(f source.Finding) plan.Note { return plan.Say(f.Key, f.Pairs()...) }
 
 // worst is the first bad finding, the zero one when all is well.
 func worst(findings []source.Finding) (source.Finding, bool) {
