@@ -132,7 +132,7 @@ func (p *PlanPages) history(c render.Context, d *planPage) error {
 	d.Show = c.Query("show")
 	offset := render.OffsetOf(c)
 	runs, total, err := p.book.Runs(render.Ctx(c), plan.RunFilter{
-		Plan: d.Plan.Name, Trouble: d.Show == "trouble", Unproof: d.Show == "unproven", Limit: runsShown, Offset: offset,
+		Plan: d.Plan.Name, Trouble: d.Show == "trouble", Unproven: d.Show == "unproven", Limit: runsShown, Offset: offset,
 	})
 	if err != nil {
 		return err
