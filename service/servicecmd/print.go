@@ -80,14 +80,16 @@ func (e *Env) printList(list []ticket.Ticket, total int, asJSON bool) error {
 // clockText is the state of the clock, and how much time is left or was taken.
 func (e *Env) clockText(t ticket.Ticket) string {
 	s := t.Clock(e.Now())
-	text := s.State.Title(e.Lang)
+	state := s.State.Title(e.Lang)
 	switch {
-	case s.Took > 0:
-		return text + " " + e.Lang.Duration(s.Took)
+	case t.Answered():
+		return e.t("ticket.clock.took", "state", state, "took", s.Took.Round(time.Second))
+	case s.Left < 0:
+		return e.t("ticket.clock.over", "state", state, "over", (-s.Left).Round(time.Second))
 	case !s.Due.IsZero():
-		return text + " " + e.Lang.Duration(s.Left.Truncate(time.Minute))
+		return e.t("ticket.clock.left", "state", state, "left", s.Left.Round(time.Second))
 	}
-	return text
+	return state
 }
 
 func itemTitle(no int, e *Env) string {

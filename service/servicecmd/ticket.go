@@ -3,6 +3,7 @@ package servicecmd
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -120,7 +121,7 @@ func (e *Env) respond(ctx context.Context, number string, answer ticket.Answer, 
 				return err
 			}
 		}
-		return e.say("ticket.responded", "number", t.Number, "took", t.Response.At.Sub(t.Reported))
+		return e.say("ticket.responded", "number", t.Number, "took", t.Response.At.Sub(t.Reported).Round(time.Second))
 	})
 }
 

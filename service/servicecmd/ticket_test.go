@@ -95,7 +95,7 @@ func TestTicketFromReportToEnd(t *testing.T) {
 		t.Errorf("close prints %q, want %q", got, want)
 	}
 	got = c.must("show", "GD-2026-0001")
-	for _, want := range []string{"已关闭", "已响应 15 分", "2 故障排除", "M01 临床医疗", "王敏 · 心内科", "现场（合同外渠道）",
+	for _, want := range []string{"已关闭", "已响应，用时 15 分", "2 故障排除", "M01 临床医疗", "王敏 · 心内科", "现场（合同外渠道）",
 		"2026 年 11 月 22 日 16:15 · 李强 · QQ", "QQ 群 16:15 回复", "2026 年 11 月 22 日 16:20  首次响应  console:root"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("show lacks %q:\n%s", want, got)
@@ -113,7 +113,7 @@ func TestListReadsWell(t *testing.T) {
 	c.now = c.now.Add(70 * time.Minute)
 	want := "单号          状态    响应                                      服务项目  报告人  问题\n" +
 		"GD-2026-0002  待响应  按工作日（日历将在后续版本启用）          热线服务  李娜    制度咨询\n" +
-		"GD-2026-0001  待响应  超时 -10 分                               咨询服务  王敏    如何设置打印\n"
+		"GD-2026-0001  待响应  超时 10 分                               咨询服务  王敏    如何设置打印\n"
 	got := c.must("list")
 	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
 	if squeeze(got) != squeeze(want) {
@@ -123,7 +123,7 @@ func TestListReadsWell(t *testing.T) {
 		t.Errorf("short list prints %q, want how many more", got)
 	}
 	c.lang = locale.English
-	if got := c.must("list", "--overdue"); !strings.Contains(got, "overdue -10 min") || strings.Contains(got, "0002") {
+	if got := c.must("list", "--overdue"); !strings.Contains(got, "overdue by 10 min") || strings.Contains(got, "0002") {
 		t.Errorf("overdue list prints %q", got)
 	}
 }
