@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -96,6 +97,22 @@ func (s *Sessions) Commit(token string, data []byte, expiry time.Time) error {
 
 // Delete is DeleteCtx without a context.
 func (s *Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+// Sweep forgets sessions that have ended, now and every hour until ctx is done.
+func (s *Sessions) Sweep(ctx context.Context, log *slog.Logger) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := s.Clean(ctx); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "old sessions could not be cleared", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
 
 // Clean deletes sessions that have expired; signing in does so too.
 func (s *Sessions) Clean(ctx context.Context) error { return s.store.Write(ctx, clean) }
