@@ -92,7 +92,9 @@ func (l *Lock) take(ctx context.Context) error {
 	return nil
 }
 
-// conflict looks for somebody else's lock in the way.
+// conflict looks for somebody else's lock in the way. One that a dead process
+// of this machine left is removed: a backup that was killed at night must not
+// need a person in the morning.
 func (l *Lock) conflict(ctx context.Context) error {
 	ids, err := l.repo.listIDs(ctx, storage.Lock)
 	if err != nil {
@@ -103,11 +105,16 @@ func (l *Lock) conflict(ctx context.Context) error {
 			continue
 		}
 		info, ok, err := l.repo.readLock(ctx, id)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if ok && (info.Exclusive || l.file.Exclusive) {
+		case !ok || !info.Exclusive && !l.file.Exclusive:
+			continue
+		case !info.dead():
 			return &LockedError{Lock: info}
+		}
+		if err := l.repo.removeLock(ctx, id); err != nil {
+			return err
 		}
 	}
 	return nil

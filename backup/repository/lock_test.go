@@ -334,7 +334,7 @@ func TestStaleLocks(t *testing.T) {
 		{"here and dead", map[string]any{"hostname": host, "pid": dead}, true, true},
 		{"here and alive", map[string]any{"hostname": host, "pid": os.Getppid()}, false, false},
 		{"this process", map[string]any{"hostname": host, "pid": os.Getpid()}, false, false},
-		{"our number, before we began", map[string]any{"hostname": host, "pid": os.Getpid(), "time": now.Add(-20 * time.Minute)}, true, true},
+		{"our number, from before a reboot", map[string]any{"hostname": host, "pid": os.Getpid(), "process": "another boot/1"}, true, true},
 		{"no number", map[string]any{"hostname": host, "pid": 0}, false, false},
 	}
 	for _, tt := range tests {
@@ -359,6 +359,29 @@ func count(yes bool) int {
 		return 1
 	}
 	return 0
+}
+
+// A killed program's lock is only in the way until the next one comes by.
+func TestLockOfADeadProcessIsRemovedWhenInTheWay(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]any{"hostname": host, "pid": deadProcess(t)}
+	st := mem.New()
+	r := create(t, st)
+	foreign(t, r, left)
+	l := lock(t, r, repository.Append)
+	if got := len(names(t, st, storage.Lock)); got != 2 {
+		t.Errorf("got %d locks, want 2: one that is not in the way stays", got)
+	}
+	unlock(t, l)
+	left["exclusive"] = true
+	foreign(t, r, left)
+	unlock(t, lock(t, r, repository.Exclusive))
+	if got := len(names(t, st, storage.Lock)); got != 0 {
+		t.Errorf("%d locks are left", got)
+	}
 }
 
 // deadProcess is the number of a process that has just ended.

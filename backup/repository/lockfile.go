@@ -19,6 +19,7 @@ type lockFile struct {
 	PID       int       `json:"pid"`
 	UID       uint32    `json:"uid,omitempty"`
 	GID       uint32    `json:"gid,omitempty"`
+	Process   string    `json:"process,omitempty"` // ours, others pass it over: see processMark
 }
 
 // newLockFile names this process as the holder.
@@ -27,6 +28,7 @@ func newLockFile(exclusive bool) lockFile {
 	f.Username, f.Hostname = who()
 	// Windows has neither and answers -1.
 	f.UID, f.GID = uint32(max(0, os.Getuid())), uint32(max(0, os.Getgid()))
+	f.Process, _ = processMark(f.PID)
 	return f
 }
 
@@ -39,22 +41,29 @@ type LockInfo struct {
 	User      string    `json:"username"`
 	PID       int       `json:"pid"`
 	Stale     bool      `json:"stale"` // older than 30 minutes, or its process is gone
+
+	process string
 }
 
 // staleAge is when a lock that nobody refreshed counts as left behind.
 const staleAge = 30 * time.Minute
 
 func (f lockFile) info(id string, now time.Time) LockInfo {
-	i := LockInfo{ID: id, Time: f.Time, Exclusive: f.Exclusive, Host: f.Hostname, User: f.Username, PID: f.PID}
+	i := LockInfo{ID: id, Time: f.Time, Exclusive: f.Exclusive, Host: f.Hostname, User: f.Username, PID: f.PID, process: f.Process}
 	i.Stale = now.Sub(f.Time) > staleAge || i.dead()
 	return i
 }
 
 // dead tells whether the holder is known to have ended: it ran on this host
-// and is not there any more. Containers need host names of their own for that.
+// and its process is not there any more, or another one has its number, as
+// happens after a reboot and whenever a container starts again. Hosts and
+// containers that share a repository need names of their own for that.
 func (i LockInfo) dead() bool {
-	_, host := who()
-	return i.Host == host && i.PID > 0 && !running(i.PID, i.Time)
+	if _, host := who(); i.Host != host || i.PID <= 0 {
+		return false
+	}
+	mark, exists := processMark(i.PID)
+	return !exists || i.process != "" && mark != "" && mark != i.process
 }
 
 // LockedError says whose lock is in the way. It wraps backup.ErrLocked.

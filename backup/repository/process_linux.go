@@ -2,54 +2,33 @@ package repository
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"time"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// running tells whether the process that wrote a lock at a given time can
-// still be there. A process that began after that time has only inherited the
-// number: after a reboot, or in a container, where numbers repeat every time.
-func running(pid int, locked time.Time) bool {
+// processMark tells whether a process exists, and what tells it from others
+// that had its number before: the boot of the machine and the tick in which
+// the process began. No clock is in it that somebody could set. The mark is
+// empty if the system does not say.
+func processMark(pid int) (mark string, exists bool) {
 	if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-		return false
+		return "", false
 	}
-	began, err := processStart(pid)
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return true
+		return "", true
 	}
-	tolerance := time.Minute // the clock may have been set since
-	if pid == os.Getpid() {
-		tolerance = 2 * tick
-	}
-	return !began.After(locked.Add(tolerance))
-}
-
-// tick is the unit in which the kernel tells times of processes to programs.
-const tick = time.Second / 100
-
-func processStart(pid int) (time.Time, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return time.Time{}, err
+		return "", true
 	}
-	// The name in brackets may hold anything; 20 fields follow up to the start.
+	// The name in brackets may hold anything; the start is the 20th field after it.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 20 {
-		return time.Time{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+		return "", true
 	}
-	ticks, err := strconv.ParseInt(string(fields[19]), 10, 64)
-	if err != nil {
-		return time.Time{}, err
-	}
-	var up unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
-		return time.Time{}, err
-	}
-	boot := time.Now().Add(-time.Duration(up.Nano()))
-	return boot.Add(time.Duration(ticks) * tick), nil
+	return fmt.Sprintf("%s/%s", strings.TrimSpace(string(boot)), fields[19]), true
 }

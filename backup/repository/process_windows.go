@@ -2,33 +2,28 @@ package repository
 
 import (
 	"errors"
-	"os"
-	"time"
+	"strconv"
 
 	"golang.org/x/sys/windows"
 )
 
-// running tells whether the process that wrote a lock at a given time can
-// still be there. A process that began after that time has only inherited the
-// number.
-func running(pid int, locked time.Time) bool {
+// processMark tells whether a process exists, and what tells it from others
+// that had its number before: the moment in which it was made, which stays the
+// same when the clock is set. The mark is empty if the system does not say.
+func processMark(pid int) (mark string, exists bool) {
 	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
 	if err != nil {
-		return !errors.Is(err, windows.ERROR_INVALID_PARAMETER)
+		return "", !errors.Is(err, windows.ERROR_INVALID_PARAMETER)
 	}
-	defer windows.CloseHandle(h)
+	defer windows.CloseHandle(h) //nolint:errcheck // Nothing depends on it.
 	var code uint32
 	const stillActive = 259
 	if err := windows.GetExitCodeProcess(h, &code); err == nil && code != stillActive {
-		return false
+		return "", false
 	}
 	var began, ended, kernel, user windows.Filetime
 	if err := windows.GetProcessTimes(h, &began, &ended, &kernel, &user); err != nil {
-		return true
+		return "", true
 	}
-	tolerance := time.Minute // the clock may have been set since
-	if pid == os.Getpid() {
-		tolerance = 20 * time.Millisecond
-	}
-	return !time.Unix(0, began.Nanoseconds()).After(locked.Add(tolerance))
+	return strconv.FormatInt(began.Nanoseconds(), 10), true
 }
