@@ -90,7 +90,7 @@ func (r *run) special(at *place, e *entry) error {
 	case e.node.Type == snapshot.Socket:
 		r.skip(e.path(), errSocket)
 		return nil
-	case isDevice && (!r.opts.Devices || os.Geteuid() != 0):
+	case isDevice && (!r.opts.Devices || !r.root):
 		r.skip(e.path(), errDevice)
 		return nil
 	}

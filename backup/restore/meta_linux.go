@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 	"unsafe"
@@ -25,7 +24,7 @@ func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err,
 // fileMeta works on the descriptor that wrote the file. The order matters:
 // a change of owner takes set-user-id and capabilities away, and access lists
 // speak of the mode.
-func (r *run) fileMeta(f *file) error { return r.meta(f.handle, f.node, f.path) }
+func (r *run) fileMeta(f *file) error { return r.meta(int(f.handle), f.node, f.path) }
 
 func (r *run) folderMeta(f *folder) error {
 	at, err := r.tree.take(f)
@@ -33,17 +32,16 @@ func (r *run) folderMeta(f *folder) error {
 		return err
 	}
 	defer r.tree.give(f)
-	return r.meta(at.handle, f.node, f.path)
+	return r.meta(at.fd, f.node, f.path)
 }
 
-func (r *run) meta(f *os.File, n *snapshot.Node, path string) error {
-	fd := int(f.Fd())
-	if os.Geteuid() == 0 {
+func (r *run) meta(fd int, n *snapshot.Node, path string) error {
+	if r.root {
 		if err := unix.Fchown(fd, int(n.UID), int(n.GID)); err != nil {
 			return fmt.Errorf("set owner: %w", err)
 		}
 	}
-	if err := f.Chmod(n.Mode & settable); err != nil {
+	if err := unix.Fchmod(fd, posix(n.Mode)); err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
 	err := r.setXattrs(n, path, func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) })
@@ -52,6 +50,9 @@ func (r *run) meta(f *os.File, n *snapshot.Node, path string) error {
 	}
 	return setTimes(fd, n)
 }
+
+// posix gives the bits of a mode as the kernel has them.
+func posix(mode fs.FileMode) uint32 { return uint32(posixMode(mode)) }
 
 // setTimes is futimens: a call on the descriptor, without a path.
 func setTimes(fd int, n *snapshot.Node) error {
@@ -83,7 +84,7 @@ func (r *run) setXattrs(n *snapshot.Node, path string, set func(name string, val
 		case err == nil:
 		case errors.Is(err, unix.ENOTSUP):
 			r.skip(path, fmt.Errorf("attribute %s: the target's file system holds none", x.Name))
-		case os.Geteuid() != 0 && !strings.HasPrefix(x.Name, "user."):
+		case !r.root && !strings.HasPrefix(x.Name, "user."):
 			r.skip(path, fmt.Errorf("attribute %s: only root may set it", x.Name))
 		default:
 			return fmt.Errorf("set attribute %s: %w", x.Name, err)
@@ -94,8 +95,8 @@ func (r *run) setXattrs(n *snapshot.Node, path string, set func(name string, val
 
 // entryMeta works on a name in an open folder and never follows a link.
 func (r *run) entryMeta(at *place, e *entry) error {
-	n, dir := e.node, int(at.handle.Fd())
-	if os.Geteuid() == 0 {
+	n, dir := e.node, at.fd
+	if r.root {
 		if err := unix.Fchownat(dir, n.Name, int(n.UID), int(n.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return fmt.Errorf("set owner: %w", err)
 		}
@@ -121,7 +122,7 @@ func makeSpecial(at *place, n *snapshot.Node) error {
 	kind := map[snapshot.NodeType]uint32{
 		snapshot.Device: unix.S_IFBLK, snapshot.CharDevice: unix.S_IFCHR, snapshot.Fifo: unix.S_IFIFO,
 	}[n.Type]
-	if err := unix.Mknodat(int(at.handle.Fd()), n.Name, kind|0o600, int(n.Device)); err != nil {
+	if err := unix.Mknodat(at.fd, n.Name, kind|0o600, int(n.Device)); err != nil {
 		return fmt.Errorf("make %s: %w", n.Type, err)
 	}
 	return nil

@@ -34,7 +34,7 @@ func (f *folder) rel() string {
 }
 
 // maxOpenFolders bounds the descriptors that places keeps.
-const maxOpenFolders = 64
+const maxOpenFolders = 128
 
 // places opens folders of the target. Every step goes through os.Root, so no
 // link, old or new, leads out of it; an open folder spares the way from the
@@ -50,6 +50,7 @@ type places struct {
 type place struct {
 	dir    *os.Root
 	handle *os.File // the same folder, for calls that want a descriptor
+	fd     int      // of handle
 	refs   int
 	used   int
 }
@@ -77,7 +78,7 @@ func (p *places) take(f *folder) (*place, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open folder: %w", err), dir.Close())
 	}
-	at := &place{dir: dir, handle: handle, refs: 1, used: p.tick}
+	at := &place{dir: dir, handle: handle, fd: int(handle.Fd()), refs: 1, used: p.tick}
 	p.open[f] = at
 	return at, nil
 }

@@ -67,7 +67,7 @@ func Run(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot
 	if err != nil {
 		return nil, fmt.Errorf("lock repository for the restore: %w", err)
 	}
-	r := &run{repo: repo, sn: sn, opts: opts, chosen: chosen, result: &Result{}}
+	r := &run{repo: repo, sn: sn, opts: opts, chosen: chosen, result: &Result{}, root: os.Geteuid() == 0}
 	err = r.all(lock.Context())
 	if unlockErr := lock.Unlock(); unlockErr != nil {
 		opts.Progress.Problem("lock", unlockErr)
@@ -86,6 +86,7 @@ type run struct {
 	opts   Options
 	chosen choice
 	tree   *places
+	root   bool // may give files to their owners
 
 	files, dirs, others, bytes, deleted atomic.Int64
 	waiting                             atomic.Int64 // files with an open descriptor

@@ -123,10 +123,14 @@ func openSized(ctx context.Context, repo *repository.Repository, n *snapshot.Nod
 
 func posixMode(mode fs.FileMode) int64 {
 	bits := int64(mode.Perm())
-	for bit, m := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if mode&m != 0 {
-			bits |= bit
-		}
+	if mode&fs.ModeSetuid != 0 {
+		bits |= 0o4000
+	}
+	if mode&fs.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	if mode&fs.ModeSticky != 0 {
+		bits |= 0o1000
 	}
 	return bits
 }

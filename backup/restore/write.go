@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -25,7 +24,8 @@ type file struct {
 	waiting atomic.Int64 // pieces that are not written yet
 
 	mu     sync.Mutex
-	handle *os.File
+	handle output
+	open   bool
 	users  int
 	begun  bool
 	failed bool
@@ -164,7 +164,7 @@ func (r *run) begin(f *file) error {
 	if f.failed {
 		return errFailed
 	}
-	if f.handle != nil {
+	if f.open {
 		f.users++
 		return nil
 	}
@@ -173,21 +173,19 @@ func (r *run) begin(f *file) error {
 		return err
 	}
 	defer r.tree.give(f.in)
-	flags := os.O_WRONLY
 	if !f.begun {
 		if err := at.clear(f.in, f.node.Name); err != nil {
 			return err
 		}
-		flags |= os.O_CREATE | os.O_EXCL
 	}
-	handle, err := at.dir.OpenFile(f.node.Name, flags, 0o600)
+	handle, err := at.output(f.node.Name, !f.begun)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("another entry of the folder has the same name here: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("make file: %w", err)
 	}
-	f.handle, f.begun = handle, true
+	f.handle, f.open, f.begun = handle, true, true
 	r.waiting.Add(1)
 	f.users++
 	return nil
@@ -202,7 +200,7 @@ func (r *run) rest(f *file) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.users--
-	if f.users > 0 || f.handle == nil {
+	if f.users > 0 || !f.open {
 		return
 	}
 	if r.waiting.Load() <= maxWaiting {
@@ -217,7 +215,7 @@ func (r *run) rest(f *file) {
 // shut closes the descriptor; the caller holds the file.
 func (r *run) shut(f *file) error {
 	err := f.handle.Close()
-	f.handle = nil
+	f.open = false
 	r.waiting.Add(-1)
 	return err
 }
@@ -230,7 +228,7 @@ func (r *run) end(f *file) {
 		r.discard(f)
 		return
 	}
-	if f.handle == nil { // closed to save descriptors
+	if !f.open { // closed to save descriptors
 		f.mu.Unlock()
 		err := r.begin(f)
 		f.mu.Lock()
@@ -270,7 +268,7 @@ func (r *run) fail(f *file, err error) {
 // discard removes what there is of a failed file: half a document must not
 // look like a whole one.
 func (r *run) discard(f *file) {
-	if f.handle != nil {
+	if f.open {
 		if err := r.shut(f); err != nil {
 			r.problem(f.path, err)
 		}
@@ -292,7 +290,7 @@ func (r *run) discard(f *file) {
 func (r *run) abandon(b *batch) {
 	for _, f := range b.files {
 		f.mu.Lock()
-		if f.handle != nil || f.begun && f.waiting.Load() > 0 {
+		if f.open || f.begun && f.waiting.Load() > 0 {
 			r.discard(f)
 		}
 		f.mu.Unlock()
