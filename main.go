@@ -17,26 +17,22 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/user"
 	"slices"
-	"strings"
 	"time"
 	_ "time/tzdata" // Windows and small systems bring no zones
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"emrvault/appliance/appliancecmd"
 	"emrvault/appliance/certificate"
 	"emrvault/appliance/config"
+	"emrvault/appliance/console"
 	"emrvault/appliance/control"
 	"emrvault/appliance/durable"
 	"emrvault/appliance/errs"
 	"emrvault/appliance/identity"
 	"emrvault/appliance/jobs"
-	"emrvault/appliance/locale"
 	"emrvault/appliance/osservice"
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
@@ -56,7 +52,13 @@ var (
 	built   = ""
 )
 
-func main() { os.Exit(console().carryOut(context.Background())) }
+func main() {
+	typed, err := console.Typed()
+	if err != nil {
+		os.Exit(typed.Exit(err, backupcmd.ExitCode))
+	}
+	os.Exit((&call{Call: typed}).carryOut(context.Background()))
+}
 
 // box is the appliance: everything that one data folder holds, opened.
 type box struct {
@@ -126,7 +128,7 @@ func (b *box) openWings() {
 	b.desk = ticket.NewDesk(b.store, zone)
 	b.runner = run.New(run.Parts{
 		Store: b.store, Book: b.book, Box: b.secrets, Jobs: b.jobs, Layout: b.layout,
-		Desk: deskOf{b}, Host: hostname(), Version: version, Log: b.log, Now: time.Now,
+		Desk: deskOf{b}, Host: console.Host(), Version: version, Log: b.log, Now: time.Now,
 	})
 	b.close = append(b.close, b.runner.Close)
 	b.drills = drill.New(b.runner)
@@ -186,7 +188,7 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 	if err != nil {
 		return err
 	}
-	address := addressOf(listener, plain)
+	address := webui.Address(listener, plain)
 	setup, err := b.setupLink(ctx, address)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -195,7 +197,7 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 	group.Go(func() error { return quiet(b.scheduler.Run(ctx)) })
 	group.Go(func() error { return quiet(control.Serve(ctx, b.layout.Socket(), b.answer)) })
 	group.Go(func() error { return quiet(page.Serve(ctx, listener)) })
-	group.Go(func() error { return sweep(ctx, identity.NewSessions(b.store), b.log) })
+	group.Go(func() error { return identity.NewSessions(b.store).Sweep(ctx, b.log) })
 	b.log.InfoContext(ctx, "serving", "address", address, "version", version)
 	ready(address, setup)
 	return group.Wait()
@@ -203,7 +205,7 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 
 // page builds the site and takes its port.
 func (b *box) page(ctx context.Context, listen string, plain bool) (*webui.Server, net.Listener, error) {
-	hosts, err := b.hosts(listen)
+	hosts, err := certificate.Hosts(append(b.settings.Current().Hosts, listen)...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,6 +216,7 @@ func (b *box) page(ctx context.Context, listen string, plain bool) (*webui.Serve
 			Link: b.people, Storage: b.runner.Repositories(), Places: b.book, Folder: b.layout.Data + "-repository",
 		},
 		Tickets: b.openTickets, Jobs: b.jobs, Book: b.book, Desk: b.desk,
+		Runner: b.runner, Repositories: b.runner.Repositories(), Drills: b.drills,
 	}
 	if !plain {
 		authority, err := certificate.Ensure(ctx, b.layout.Secret(), b.secrets, hosts, time.Now)
@@ -231,18 +234,6 @@ func (b *box) page(ctx context.Context, listen string, plain bool) (*webui.Serve
 		return nil, nil, errs.Wrap(errs.Busy, err, "serve.listen", "address", listen)
 	}
 	return server, listener, nil
-}
-
-// hosts are the names and addresses under which the page may be called.
-func (b *box) hosts(listen string) ([]string, error) {
-	hosts, err := certificate.Hosts()
-	if err != nil {
-		return nil, err
-	}
-	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" {
-		hosts = append(hosts, host)
-	}
-	return append(hosts, b.settings.Current().Hosts...), nil
 }
 
 // site is what the administrator set, as it is now.
@@ -301,155 +292,35 @@ func (d deskOf) OpenSystem(ctx context.Context, dedup string, subject, text plan
 	return err
 }
 
-// sweep forgets sessions that have ended, now and every hour.
-func sweep(ctx context.Context, sessions *identity.Sessions, log *slog.Logger) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := sessions.Clean(ctx); err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "old sessions could not be cleared", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// addressOf is the page's address as a person types it. A listener on all
-// addresses is named by the host.
-func addressOf(l net.Listener, plain bool) string {
-	scheme := "https"
-	if plain {
-		scheme = "http"
-	}
-	host, port, err := net.SplitHostPort(l.Addr().String())
-	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
-		host = hostname()
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
-}
-
-func hostname() string {
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return "localhost"
-}
-
-// call is one verb, wherever it was typed and wherever it is carried out.
-type call struct {
-	args     []string
-	in       io.Reader
-	out, err io.Writer
-	lang     locale.Lang
-	dir      string // folder that relative paths start from
-	actor    string // "console:<OS user>"
-	environ  []string
-	terminal bool
-	data     string // the flag
-	box      *box   // nil at a console: the box is asked, or opened when nobody has it
-}
-
-// console is a call as it was typed here.
-func console() *call {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	lang, _ := locale.Parse(os.Getenv("EMRVAULT_LANG"))
-	return &call{
-		args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr, lang: lang,
-		actor: "console:" + name, environ: os.Environ(), terminal: term.IsTerminal(int(os.Stderr.Fd())),
-	}
-}
-
 // answer carries out a verb that another process sent over the control socket.
 func (b *box) answer(ctx context.Context, req control.Request, stdout, stderr io.Writer) int {
-	lang, _ := locale.Parse(req.Lang)
-	c := &call{args: req.Args, in: req.Stdin, out: stdout, err: stderr, lang: lang, dir: req.Dir, actor: req.User, box: b}
+	c := &call{Call: console.Sent(req, b.layout, stdout, stderr), box: b}
 	return c.carryOut(ctx)
 }
 
-// carryOut runs the verb and gives the exit code.
+// call is one verb with what carries it out.
+type call struct {
+	*console.Call
+	box *box // nil at a console: opened for verbs that need it
+}
+
 func (c *call) carryOut(ctx context.Context) int {
-	if word := flagWord(c.args, "--lang"); word != "" {
-		c.lang, _ = locale.Parse(word)
-	}
-	layout, err := c.layout()
-	if err != nil {
-		return c.exit(err)
-	}
-	root := c.root(layout)
-	root.SetArgs(c.args)
-	root.SetIn(c.in)
-	root.SetOut(c.out)
-	root.SetErr(c.err)
-	return c.exit(root.ExecuteContext(ctx))
+	return c.Exit(c.root().ExecuteContext(ctx), backupcmd.ExitCode)
 }
-
-func (c *call) layout() (config.Layout, error) {
-	if c.box != nil {
-		return c.box.layout, nil
-	}
-	dir, err := config.DataDir(flagWord(c.args, "--data"))
-	return config.NewLayout(dir), err
-}
-
-// flagWord finds the value of a flag before the command is built: texts want
-// the language, and verbs the data folder, earlier than the parser comes.
-func flagWord(args []string, name string) string {
-	for i, arg := range args {
-		if value, ok := strings.CutPrefix(arg, name+"="); ok {
-			return value
-		}
-		if arg == name && i+1 < len(args) {
-			return args[i+1]
-		}
-		if arg == "--" {
-			break
-		}
-	}
-	return ""
-}
-
-// exit tells an error to the person and gives its code.
-func (c *call) exit(err error) int {
-	var elsewhere exitCode
-	if errors.As(err, &elsewhere) {
-		return int(elsewhere)
-	}
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintln(c.err, c.lang.T("main.error", "text", c.lang.Error(err)))
-	if detail := c.lang.Detail(err); detail != "" {
-		fmt.Fprintln(c.err, c.lang.T("main.detail", "text", detail))
-	}
-	return backupcmd.ExitCode(err)
-}
-
-// exitCode is that of a verb which another process has carried out and told.
-type exitCode int
-
-// Error gives the code.
-func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // root gathers the three command sets and what only the front door can do.
-func (c *call) root(layout config.Layout) *cobra.Command {
+func (c *call) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "emrvault", Short: c.lang.T("main.short"), Long: c.lang.T("main.short") + "\n\n" + c.lang.T("main.codes"),
+		Use: "emrvault", Short: c.Lang.T("main.short"), Long: c.Lang.T("main.short") + "\n\n" + c.Lang.T("main.codes"),
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().StringVar(&c.data, "data", "", c.lang.T("main.flag.data"))
-	root.PersistentFlags().String("lang", "", c.lang.T("main.flag.lang"))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", backupcmd.ErrUsage, err) })
-	for _, set := range [][]*cobra.Command{c.backupVerbs(layout), c.serviceVerbs(layout), c.applianceVerbs(layout)} {
-		root.AddCommand(set...)
+	c.Flags(root)
+	for _, set := range [][]*cobra.Command{c.backupVerbs(), c.serviceVerbs(), c.applianceVerbs()} {
+		root.AddCommand(c.ViaBox(set, ofBox)...)
 	}
-	if c.box == nil {
-		root.AddCommand(c.serveVerb(layout), c.demoVerb())
+	if !c.Here() {
+		root.AddCommand(c.serveVerb(), c.demoVerb())
 	}
 	return root
 }
@@ -457,42 +328,13 @@ func (c *call) root(layout config.Layout) *cobra.Command {
 // ofBox are the verbs that the running appliance carries out when there is one.
 var ofBox = []string{"plan", "backup", "points", "restore", "drill", "ticket", "user"}
 
-// viaBox lets verbs of the box be carried out where the box is open.
-func (c *call) viaBox(layout config.Layout, verbs []*cobra.Command) []*cobra.Command {
-	for _, verb := range verbs {
-		if !verb.HasParent() && !slices.Contains(ofBox, verb.Name()) {
-			continue
-		}
-		c.viaBox(layout, verb.Commands())
-		if here := verb.RunE; here != nil && c.box == nil {
-			verb.RunE = func(cmd *cobra.Command, args []string) error {
-				code, err := c.elsewhere(cmd.Context(), layout)
-				if errors.Is(err, control.ErrNotRunning) {
-					return here(cmd, args)
-				}
-				return errors.Join(err, code)
-			}
-		}
-	}
-	return verbs
-}
-
-func (c *call) elsewhere(ctx context.Context, layout config.Layout) (code exitCode, err error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return 1, err
-	}
-	n, err := control.Call(ctx, layout.Socket(), control.Request{Args: c.args, Lang: string(c.lang), Dir: dir}, c.in, c.out, c.err)
-	return exitCode(n), err
-}
-
-// opened gives the box that is running here, or opens it for one verb. With
+// opened gives the box that is open here, or opens it for one verb. With
 // working set its jobs run meanwhile.
-func (c *call) opened(ctx context.Context, layout config.Layout, working bool) (*box, func() error, error) {
+func (c *call) opened(ctx context.Context, working bool) (*box, func() error, error) {
 	if c.box != nil {
 		return c.box, func() error { return nil }, nil
 	}
-	b, err := openBox(ctx, layout, c.environ, nil)
+	b, err := openBox(ctx, c.Layout, c.Environ, nil)
 	if err != nil || !working {
 		return b, b.Close, err
 	}
@@ -505,12 +347,12 @@ func (c *call) opened(ctx context.Context, layout config.Layout, working bool) (
 	}, nil
 }
 
-func (c *call) backupEnv(layout config.Layout) *backupcmd.Env {
+func (c *call) backupEnv() *backupcmd.Env {
 	return &backupcmd.Env{
-		Out: c.out, Err: c.err, In: c.in, Lang: c.lang, Getenv: c.getenv, Dir: c.dir, Terminal: c.terminal, Version: version,
-		Actor: c.actor,
+		Out: c.Out, Err: c.Err, In: c.In, Lang: c.Lang, Getenv: c.Getenv, Dir: c.Dir, Terminal: c.Terminal,
+		Version: version, Actor: c.Actor,
 		Appliance: func(ctx context.Context) (*backupcmd.Appliance, func() error, error) {
-			b, release, err := c.opened(ctx, layout, true)
+			b, release, err := c.opened(ctx, true)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -523,59 +365,47 @@ func (b *box) forVerbs() *backupcmd.Appliance {
 	return &backupcmd.Appliance{Book: b.book, Runner: b.runner, Drills: b.drills, Jobs: b.jobs}
 }
 
-func (c *call) backupVerbs(layout config.Layout) []*cobra.Command {
-	return c.viaBox(layout, backupcmd.Commands(c.backupEnv(layout)))
-}
+func (c *call) backupVerbs() []*cobra.Command { return backupcmd.Commands(c.backupEnv()) }
 
-func (c *call) serviceVerbs(layout config.Layout) []*cobra.Command {
-	env := &servicecmd.Env{In: c.in, Out: c.out, Err: c.err, Lang: c.lang, Actor: c.actor, Now: time.Now}
+func (c *call) serviceVerbs() []*cobra.Command {
+	env := &servicecmd.Env{In: c.In, Out: c.Out, Err: c.Err, Lang: c.Lang, Actor: c.Actor, Now: time.Now}
 	env.Desk = func(ctx context.Context) (*ticket.Desk, func() error, error) {
-		b, release, err := c.opened(ctx, layout, false)
+		b, release, err := c.opened(ctx, false)
 		if err != nil {
 			return nil, nil, err
 		}
 		env.Zone = b.settings.Current().Zone
 		return b.desk, release, nil
 	}
-	return c.viaBox(layout, servicecmd.Commands(env))
+	return servicecmd.Commands(env)
 }
 
-func (c *call) applianceVerbs(layout config.Layout) []*cobra.Command {
-	env := &appliancecmd.Env{
-		In: c.in, Out: c.out, Err: c.err, Lang: c.lang, Layout: layout, Environ: c.environ, Now: time.Now, Actor: c.actor,
-		Version: appliancecmd.Version{Version: version, Built: built},
-	}
-	env.People = func(ctx context.Context) (*identity.Directory, func() error, error) {
-		b, release, err := c.opened(ctx, layout, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		return b.people, release, nil
-	}
-	return c.viaBox(layout, appliancecmd.Commands(env))
+func (c *call) applianceVerbs() []*cobra.Command {
+	return appliancecmd.Commands(&appliancecmd.Env{
+		In: c.In, Out: c.Out, Err: c.Err, Lang: c.Lang, Layout: c.Layout, Environ: c.Environ, Now: time.Now, Actor: c.Actor,
+		Version: appliancecmd.Version{Version: version, Built: built}, Carry: c.Carry,
+		People: func(ctx context.Context) (*identity.Directory, func() error, error) {
+			b, release, err := c.opened(ctx, false)
+			if err != nil {
+				return nil, nil, err
+			}
+			return b.people, release, nil
+		},
+	})
 }
 
-func (c *call) getenv(name string) string {
-	for _, entry := range slices.Backward(c.environ) {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-func (c *call) serveVerb(layout config.Layout) *cobra.Command {
-	cmd := &cobra.Command{Use: "serve", Short: c.lang.T("serve.short"), Args: cobra.NoArgs}
-	listen := cmd.Flags().String("listen", "", c.lang.T("serve.flag.listen"))
+func (c *call) serveVerb() *cobra.Command {
+	cmd := &cobra.Command{Use: "serve", Short: c.Lang.T("serve.short"), Args: cobra.NoArgs}
+	listen := cmd.Flags().String("listen", "", c.Lang.T("serve.flag.listen"))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return osservice.Run(cmd.Context(), func(ctx context.Context) error { return c.serve(ctx, layout, *listen) })
+		return osservice.Run(cmd.Context(), func(ctx context.Context) error { return c.serve(ctx, *listen) })
 	}
 	return cmd
 }
 
-func (c *call) serve(ctx context.Context, layout config.Layout, listen string) (err error) {
+func (c *call) serve(ctx context.Context, listen string) (err error) {
 	level := new(slog.LevelVar)
-	b, err := openBox(ctx, layout, c.environ, slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level})))
+	b, err := openBox(ctx, c.Layout, c.Environ, slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level})))
 	if err != nil {
 		return err
 	}
@@ -589,64 +419,26 @@ func (c *call) serve(ctx context.Context, layout config.Layout, listen string) (
 
 // ready tells the person where the page is.
 func (c *call) ready(address, setup string) {
-	fmt.Fprintln(c.out, c.lang.T("serve.ready", "address", address))
+	fmt.Fprintln(c.Out, c.Lang.T("serve.ready", "address", address))
 	if setup != "" {
-		fmt.Fprintln(c.out, c.lang.T("serve.setup", "link", setup))
+		fmt.Fprintln(c.Out, c.Lang.T("serve.setup", "link", setup))
 	}
 }
 
-// demoOptions are the flags of demo.
-type demoOptions struct {
-	size, listen string
-	once         bool
-}
-
+// demoVerb plays the main job on a sample EMR, then shows the page.
 func (c *call) demoVerb() *cobra.Command {
-	var o demoOptions
-	cmd := &cobra.Command{Use: "demo", Short: c.lang.T("demo.short"), Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&o.size, "size", "300M", c.lang.T("demo.flag.size"))
-	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", c.lang.T("demo.flag.listen"))
-	cmd.Flags().BoolVar(&o.once, "once", false, c.lang.T("demo.flag.once"))
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return osservice.Run(cmd.Context(), func(ctx context.Context) error { return c.demo(ctx, o) })
-	}
-	return cmd
-}
-
-// demo plays the main job on a sample EMR, then shows the page. It keeps away
-// from the place where the real box has its data.
-func (c *call) demo(ctx context.Context, o demoOptions) (err error) {
-	size, err := humanize.ParseBytes(o.size)
-	if err != nil || size == 0 {
-		return errs.Wrap(errs.Invalid, backupcmd.ErrUsage, "demo.size", "value", o.size)
-	}
-	if host, _, err := net.SplitHostPort(o.listen); err != nil || host != "localhost" && !net.ParseIP(host).IsLoopback() {
-		return errs.Wrap(errs.Invalid, backupcmd.ErrUsage, "demo.loopback", "address", o.listen)
-	}
-	dir := c.data
-	if dir == "" {
-		dir = c.getenv("EMRVAULT_DATA")
-	}
-	if dir == "" {
-		dir = "emrvault-demo"
-	}
-	if dir, err = config.DataDir(dir); err != nil {
-		return err
-	}
-	layout := config.NewLayout(dir)
-	b, err := openBox(ctx, layout, c.environ, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	return b.together(ctx, func(ctx context.Context) error {
-		story := backupcmd.Demo{Dir: dir, Size: int64(size), Actor: c.actor}
-		if err := story.Run(ctx, c.backupEnv(layout), b.forVerbs()); err != nil || o.once {
+	story := backupcmd.Demo{Actor: c.Actor}
+	return story.Command(c.backupEnv(), c.Data, func(ctx context.Context, story backupcmd.Demo, listen string) (err error) {
+		b, err := openBox(ctx, config.NewLayout(story.Dir), c.Environ, nil)
+		if err != nil {
 			return err
 		}
-		return b.face(ctx, o.listen, true, func(address, setup string) {
-			c.ready(address, setup)
-			fmt.Fprintln(c.out, c.lang.T("serve.stop"))
+		defer func() { err = errors.Join(err, b.Close()) }()
+		return b.together(ctx, func(ctx context.Context) error {
+			if err := story.Run(ctx, c.backupEnv(), b.forVerbs()); err != nil || listen == "" {
+				return err
+			}
+			return b.face(ctx, listen, true, c.ready)
 		})
 	})
 }

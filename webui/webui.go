@@ -42,6 +42,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/gin-gonic/gin"
 
+	"emrvault/appliance/console"
 	"emrvault/appliance/locale"
 	"emrvault/webui/assets"
 	"emrvault/webui/render"
@@ -192,4 +193,18 @@ func (s *Server) stop(ctx context.Context, srv *http.Server, failed <-chan error
 		return fmt.Errorf("stop pages: %w", err)
 	}
 	return nil
+}
+
+// Address is the page's address as a person types it. A listener on all
+// addresses is named by the machine.
+func Address(l net.Listener, plain bool) string {
+	scheme := "https"
+	if plain {
+		scheme = "http"
+	}
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
+		host = console.Host()
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }

@@ -182,7 +182,8 @@ func Inspect(dir string) (State, error) {
 
 // Hosts finds the names and addresses of this machine: localhost, its host
 // name, and every address of its interfaces that is not temporary by nature.
-func Hosts() ([]string, error) {
+// more are other names; of an address to listen on the host counts.
+func Hosts(more ...string) ([]string, error) {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
 	if name, err := os.Hostname(); err == nil && name != "" {
 		hosts = append(hosts, name)
@@ -196,6 +197,15 @@ func Hosts() ([]string, error) {
 		if ok && network.IP.IsGlobalUnicast() {
 			hosts = append(hosts, network.IP.String())
 		}
+	}
+	for _, host := range more {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			continue
+		}
+		hosts = append(hosts, host)
 	}
 	return tidy(hosts), nil
 }

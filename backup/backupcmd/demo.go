@@ -4,14 +4,20 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"emrvault/appliance/config"
 	"emrvault/appliance/durable"
 	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
+	"emrvault/appliance/osservice"
 	"emrvault/appliance/secret"
 	"emrvault/backup"
 	"emrvault/backup/drill"
@@ -77,6 +83,46 @@ func (d Demo) passwordFile() string { return filepath.Join(d.Dir, "demo-password
 func (d Demo) tell(key string, args ...any) {
 	// The story is for whoever watches; a closed terminal must not end it.
 	_, _ = d.env.Err.Write([]byte(d.env.t(key, args...) + "\n"))
+}
+
+// Command is the verb. carryOut opens a box in Dir and calls Run; listen is
+// the address of the page to show afterwards, empty with --once.
+func (d Demo) Command(env *Env, data string, carryOut func(ctx context.Context, d Demo, listen string) error) *cobra.Command {
+	var size, listen string
+	var once bool
+	cmd := &cobra.Command{Use: "demo", Short: env.t("demo.short"), Args: count(0, 0)}
+	cmd.Flags().StringVar(&size, "size", "300M", env.t("demo.flag.size"))
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", env.t("demo.flag.listen"))
+	cmd.Flags().BoolVar(&once, "once", false, env.t("demo.flag.once"))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := d.choose(env, data, size, listen); err != nil {
+			return err
+		}
+		if once {
+			listen = ""
+		}
+		return osservice.Run(cmd.Context(), func(ctx context.Context) error { return tell(carryOut(ctx, d, listen)) })
+	}
+	return cmd
+}
+
+// choose checks the flags. A demo keeps away from the place where the real box
+// has its data, and from the network: its page is not encrypted.
+func (d *Demo) choose(env *Env, data, size, listen string) error {
+	bytes, err := humanize.ParseBytes(size)
+	if err != nil || bytes == 0 || bytes > 1<<50 {
+		return usage("demo.size", "value", size)
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil || host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		return usage("demo.loopback", "address", listen)
+	}
+	if data == "" && env.getenv("EMRVAULT_DATA") == "" {
+		data = "emrvault-demo"
+	}
+	d.Size = int64(bytes)
+	d.Dir, err = config.DataDir(data)
+	return err
 }
 
 // hospital makes the sample EMR, unless a whole one lies there.
