@@ -89,7 +89,14 @@ func (a *attempt) begin(ctx context.Context, req run.DrillRequest) error {
 		if err != nil {
 			return err
 		}
+		newest, err := plan.Newest(tx, a.plan.ID)
+		if err != nil {
+			return err
+		}
 		a.open(tx.Now, place)
+		if newest != nil {
+			a.verdict.Figures.RPO = Seconds(tx.Now.Sub(newest.AsOf))
+		}
 		return insertVerdict(tx, &a.verdict, a.plan.ID, siteYear(tx.Now, a.Book.Site()))
 	})
 }
@@ -100,6 +107,7 @@ func (a *attempt) open(now time.Time, place plan.Repository) {
 	a.verdict = Verdict{
 		State: Running, Level: LevelFiles, Plan: a.plan.Name, Title: a.plan.Title, Job: job.ID,
 		Trigger: string(job.Trigger), By: job.By, Began: now, Proof: backup.Unproven,
+		Checks: []Check{}, NotProven: []plan.Note{},
 		Machine: Machine{Host: a.Host, OS: runtime.GOOS + "/" + runtime.GOARCH, Version: a.Version},
 		Figures: Figures{RTOTarget: Seconds(a.plan.RTO), RPOTarget: Seconds(a.plan.RPO)},
 	}
@@ -109,7 +117,6 @@ func (a *attempt) open(now time.Time, place plan.Repository) {
 			ID: p.ID, Snapshot: p.Snapshot, Repository: place.Repository, Place: place.Name, AsOf: p.AsOf,
 			Files: p.Files, Bytes: p.Bytes, Problems: p.Problems, Damaged: p.Damaged,
 		}
-		v.Figures.RPO = Seconds(now.Sub(p.AsOf))
 		v.Proof, v.Percent = p.Proof, p.Percent
 	}
 	v.Figures.Predicted = a.predict()

@@ -66,6 +66,9 @@ func (d *Drills) Submit(ctx context.Context, name string, point int64, by string
 		if chosen.Plan != p.ID {
 			return 0, errs.New(errs.Invalid, "drill.otherplan", "point", chosen.Short(), "plan", p.Label())
 		}
+		if !chosen.ExpiredAt.IsZero() {
+			return 0, errs.New(errs.Conflict, "run.restore.expired", "point", chosen.Short())
+		}
 	}
 	handed, err := d.Jobs.Submit(ctx, jobs.Request{
 		Kind: run.KindDrill, Key: run.DrillKey(p.ID), Trigger: jobs.Manual, By: by,

@@ -98,7 +98,7 @@ type Check struct {
 // Figures are the measures of a drill. A figure that was not measured is 0.
 type Figures struct {
 	RTO        Seconds `json:"rto_seconds"`        // start of restore until the last assertion passes
-	RPO        Seconds `json:"rpo_seconds"`        // start of the drill minus the moment of the point
+	RPO        Seconds `json:"rpo_seconds"`        // start of the drill minus the moment of the newest point
 	RTOTarget  Seconds `json:"rto_target_seconds"` // of the plan, 0: none
 	RPOTarget  Seconds `json:"rpo_target_seconds"` // of the plan, 0: none
 	Predicted  Seconds `json:"predicted_seconds"`  // from earlier drills, told before this one

@@ -96,10 +96,10 @@ func (r Run) Took() time.Duration {
 
 // RunFilter chooses runs; set fields become clauses.
 type RunFilter struct {
-	Plan    string
-	Trouble bool // only those that did not succeed, or whose point is in trouble
+	Plan     string
+	Trouble  bool // only those that did not succeed, or whose point is in trouble
 	Unproven bool // only those whose point is not proven
-	From    time.Time
-	Limit   int
-	Offset  int
+	From     time.Time
+	Limit    int
+	Offset   int
 }

@@ -213,21 +213,22 @@ func change(n *snapshot.Node, before map[string]*snapshot.Node) string {
 	return ChangeNone
 }
 
-// file is an opened file that keeps its repository open.
+// file is an opened file that keeps its repository open and its packs safe.
 type file struct {
 	io.ReadSeekCloser
+	lock    *repository.Lock
 	release func()
 }
 
 // Close closes the file and lets the repository go.
 func (f file) Close() error {
-	err := f.ReadSeekCloser.Close()
+	err := errors.Join(f.ReadSeekCloser.Close(), f.lock.Unlock())
 	f.release()
 	return err
 }
 
 // OpenFile opens one file of a point; the caller closes it. Its content is
-// proven while it is read.
+// proven while it is read, and no prune removes it meanwhile.
 func (r *Runner) OpenFile(ctx context.Context, point int64, name string) (*File, error) {
 	v, err := r.browser.open(ctx, point)
 	if err != nil {
@@ -249,11 +250,24 @@ func (v *view) file(ctx context.Context, name string) (*File, error) {
 	if n.Type != snapshot.File {
 		return nil, errs.New(errs.Invalid, "run.browse.notfile", "path", clean)
 	}
-	content, err := restore.Open(ctx, v.repo, n)
+	lock, err := v.lock(ctx)
 	if err != nil {
-		return nil, told(err)
+		return nil, err
 	}
-	return &File{Entry: entryOf(path.Dir(clean), n), ReadSeekCloser: file{content, v.release}}, nil
+	content, err := restore.Open(lock.Context(), v.repo, n)
+	if err != nil {
+		return nil, told(errors.Join(err, lock.Unlock()))
+	}
+	return &File{Entry: entryOf(path.Dir(clean), n), ReadSeekCloser: file{content, lock, v.release}}, nil
+}
+
+// lock keeps packs in their place while somebody downloads.
+func (v *view) lock(ctx context.Context) (*repository.Lock, error) {
+	lock, err := v.repo.Lock(ctx, repository.Read)
+	if err != nil {
+		return nil, told(fmt.Errorf("lock repository for the download: %w", err))
+	}
+	return lock, nil
 }
 
 // Zip writes a folder of a point as one zip file.
@@ -270,8 +284,7 @@ func (r *Runner) Tar(ctx context.Context, point int64, name string, w io.Writer)
 	})
 }
 
-// pack holds a lock while a folder is written out: a long download must not
-// lose its packs to a prune.
+// pack writes a folder out under a lock.
 func (r *Runner) pack(ctx context.Context, point int64, name string, write func(*view, string) error) error {
 	v, err := r.browser.open(ctx, point)
 	if err != nil {
@@ -282,9 +295,9 @@ func (r *Runner) pack(ctx context.Context, point int64, name string, write func(
 	if err != nil {
 		return err
 	}
-	lock, err := v.repo.Lock(ctx, repository.Read)
+	lock, err := v.lock(ctx)
 	if err != nil {
-		return told(fmt.Errorf("lock repository for the download: %w", err))
+		return err
 	}
 	return told(errors.Join(write(v, clean), lock.Unlock()))
 }

@@ -84,13 +84,18 @@ func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, resu
 		}
 	}
 	options := repository.CheckOptions{ReadData: req.ReadData, Subset: req.Subset}
-	err = repo.CheckStore(lock.Context(), options, report, job)
-	if err == nil {
-		if err = repo.LoadIndex(lock.Context()); err == nil {
-			err = snapshot.Check(lock.Context(), repo, report)
-		}
+	return errors.Join(prove(lock.Context(), repo, options, report, job), lock.Unlock())
+}
+
+// prove checks what is stored, then what the snapshots say of it.
+func prove(ctx context.Context, repo *repository.Repository, options repository.CheckOptions, report func(repository.Finding), job *jobs.Run) error {
+	if err := repo.CheckStore(ctx, options, report, job); err != nil {
+		return fmt.Errorf("check what is stored: %w", err)
 	}
-	return errors.Join(err, lock.Unlock())
+	if err := repo.LoadIndex(ctx); err != nil {
+		return fmt.Errorf("load index: %w", err)
+	}
+	return snapshot.Check(ctx, repo, report)
 }
 
 // checkEnded opens a ticket for a repository that is damaged.

@@ -109,20 +109,7 @@ func TestLockOfDeadProcessIsRemoved(t *testing.T) {
 	b := drilltest.Open(t)
 	docs(b, plan.Keep{Last: 1})
 	b.Backup("docs")
-	dead := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	if err := dead.Run(); err != nil {
-		t.Fatal(err)
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
-	withRepository(t, b, func(ctx context.Context, repo *repository.Repository) error {
-		_, err := repo.SaveUnpacked(ctx, storage.Lock, map[string]any{
-			"time": time.Now(), "exclusive": true, "hostname": host, "username": "root", "pid": dead.Process.Pid,
-		})
-		return err
-	})
+	withRepository(t, b, leaveLock)
 	if job := b.Backup("docs"); job.State != jobs.Succeeded {
 		t.Errorf("backup over the lock of a dead process: got %s (%v), want succeeded", job.State, job.Failure)
 	}
@@ -142,6 +129,56 @@ func withRepository(t *testing.T, b *drilltest.Box, fn func(context.Context, *re
 	if err := errors.Join(fn(t.Context(), repo), repo.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A process dies in the middle of a backup: its job, its record and its lock
+// are left. The next start puts all three in order and does the work.
+func TestCrashIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	b := drilltest.Open(t)
+	p := docs(b, plan.Keep{Last: 5})
+	b.Backup("docs")
+	withRepository(t, b, leaveLock)
+	err := b.Store.Write(t.Context(), func(tx *store.Tx) error {
+		id, err := tx.Insert(`
+			INSERT INTO jobs (kind, key, params, trigger, state, owner, created, started)
+			VALUES ('backup', ?, json_object('plan', ?), 'schedule', 'running', 'dead', ?, ?)`,
+			run.BackupKey(p.ID), p.ID, store.Stamp(tx.Now), store.Stamp(tx.Now))
+		if err != nil {
+			return err
+		}
+		return plan.BeginRun(tx, plan.Run{Job: id, Plan: p.ID, Trigger: "schedule"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+
+	b = drilltest.Reopen(t, b.Dir, b.Clock)
+	b.WaitAll()
+	list, _, err := b.Book.Runs(t.Context(), plan.RunFilter{Plan: "docs"})
+	if err != nil || len(list) != 3 || list[0].Trigger != "after-crash" || list[0].State != "succeeded" || list[1].State != "interrupted" {
+		t.Fatalf("runs: got %+v, %v; want the interrupted one made up for", list, err)
+	}
+	if told := b.Desk.Told(); len(told) != 0 {
+		t.Errorf("tickets: got %v, want none: nobody is needed", told)
+	}
+}
+
+// leaveLock leaves the exclusive lock of a process that has died.
+func leaveLock(ctx context.Context, repo *repository.Repository) error {
+	dead := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
+	if err := dead.Run(); err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	_, err = repo.SaveUnpacked(ctx, storage.Lock, map[string]any{
+		"time": time.Now(), "exclusive": true, "hostname": host, "username": "root", "pid": dead.Process.Pid,
+	})
+	return err
 }
 
 func TestNoOverlap(t *testing.T) {
