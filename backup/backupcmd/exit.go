@@ -3,7 +3,6 @@ package backupcmd
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -92,11 +91,36 @@ func tell(err error) error {
 	return err
 }
 
+// wrong is an error about what was asked: its own words say everything, so
+// the sentinel inside it adds none.
+type wrong struct {
+	told *errs.Error
+	kind error
+}
+
+// Error gives the English text.
+func (w wrong) Error() string { return w.told.Error() }
+
+// Message gives the key of the text.
+func (w wrong) Message() (key string, args []any) { return w.told.Message() }
+
+// Is answers for the sentinel.
+func (w wrong) Is(target error) bool { return target == w.kind }
+
+// As lets errs.KindOf see the kind.
+func (w wrong) As(target any) bool {
+	e, ok := target.(**errs.Error)
+	if ok {
+		*e = w.told
+	}
+	return ok
+}
+
 // usage is an error about the command line itself.
 func usage(key string, args ...any) error { return usageOf(ErrUsage, key, args...) }
 
 func usageOf(kind error, key string, args ...any) error {
-	return errs.Wrap(errs.Invalid, kind, key, args...)
+	return wrong{errs.New(errs.Invalid, key, args...), kind}
 }
 
 // count checks the number of arguments; the usage line says what they are.
@@ -111,5 +135,5 @@ func count(least, most int) cobra.PositionalArgs {
 
 // flagError gives an unknown or unreadable flag the exit code for wrong usage.
 func flagError(cmd *cobra.Command, err error) error {
-	return errs.Wrap(errs.Invalid, fmt.Errorf("%w: %w", ErrUsage, err), "cli.usage.flag", "usage", cmd.UseLine())
+	return usage("cli.usage.flag", "usage", cmd.UseLine(), "error", err.Error())
 }
