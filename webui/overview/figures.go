@@ -153,6 +153,9 @@ func (p *Pages) growth(ctx context.Context, f *render.Frame, d *page) (growth, e
 		stored := max(0, d.Stored-later)
 		g.Samples = append(g.Samples, chart.Sample{Time: day, Values: []float64{float64(data) / unit, float64(stored) / unit}})
 	}
+	if len(g.Samples) < 2 {
+		return growth{}, nil // a line needs two days
+	}
 	return growth{g.HTML(), name}, nil
 }
 
