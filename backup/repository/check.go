@@ -221,6 +221,7 @@ func draw(ids []blob.ID, share float64) []blob.ID {
 	if share <= 0 || share >= 1 || len(ids) == 0 {
 		return ids
 	}
+	//nolint:gosec // Which packs are looked at is no secret.
 	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	return ids[:max(1, int(float64(len(ids))*share+0.5))]
 }

@@ -161,7 +161,7 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 				t.Errorf("got %q, want it to say %q", err, tt.says)
 			}
 			for _, other := range []error{backup.ErrNoRepository, backup.ErrDamaged, backup.ErrWrongPassword} {
-				if other != tt.want && errors.Is(err, other) {
+				if !errors.Is(tt.want, other) && errors.Is(err, other) {
 					t.Errorf("%q also counts as %q", err, other)
 				}
 			}

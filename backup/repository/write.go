@@ -132,6 +132,8 @@ func (w *Writer) again(ctx context.Context, h blob.Handle, plain []byte) error {
 }
 
 // save hands a blob to the workers unless nothing need be done.
+//
+//nolint:contextcheck // Waiting ends with the pipeline, whatever context the caller brings.
 func (w *Writer) save(ctx context.Context, h blob.Handle, plain []byte, again bool) (fresh bool, err error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)

@@ -196,6 +196,15 @@ func TestClampedKeyIsTheSameKey(t *testing.T) {
 	}
 }
 
+// The cuts of every repository depend on it.
+func TestSecretKnownAnswer(t *testing.T) {
+	const want = "2d0ba99c367c95834a4dc3ba076a0bff22cc7f15330673b1269aefb3cd6c7369"
+	secret := vectorKey().Secret("a purpose")
+	if got := hex.EncodeToString(secret[:]); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	key := vectorKey()
 	sealed, err := key.Seal(nil, []byte("seed"))

@@ -77,6 +77,14 @@ type document struct {
 
 // Decode reads an index document and refuses whatever cannot be true.
 func Decode(text []byte) ([]Pack, error) {
+	if packs, ok := quick(text); ok {
+		return packs, nil
+	}
+	return decode(text)
+}
+
+// decode reads any JSON of the right shape.
+func decode(text []byte) ([]Pack, error) {
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return nil, fmt.Errorf("index is no JSON as expected: %w: %w", backup.ErrDamaged, err)

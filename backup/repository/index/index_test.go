@@ -193,14 +193,25 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+func same(a, b []index.Pack) bool {
+	return slices.EqualFunc(a, b, func(p, q index.Pack) bool {
+		return p.ID == q.ID && slices.Equal(p.Entries, q.Entries)
+	})
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"packs":[]}`))
 	f.Add(index.Encode([]index.Pack{packOf(1, 0, 3)}))
+	f.Add([]byte(strings.Replace(string(index.Encode([]index.Pack{packOf(1, 0, 2)})), ":100", ":0100", 1)))
 	f.Add([]byte(`{"supersedes":["x"],"packs":[{"id":"","blobs":null}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		packs, err := index.Decode(text)
 		if err != nil {
 			return
+		}
+		slow, err := index.DecodeAny(text)
+		if err != nil || !same(slow, packs) {
+			t.Errorf("read quickly %v, read properly %v, %v", packs, slow, err)
 		}
 		again, err := index.Decode(index.Encode(packs))
 		if err != nil || len(again) != len(packs) {
