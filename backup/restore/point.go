@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,9 +27,6 @@ func NewPoint(repo *repository.Repository, sn *snapshot.Snapshot) source.Point {
 // Snapshot is the id.
 func (p *point) Snapshot() string { return p.sn.ID }
 
-// maxFacts bounds what is read of the facts: a few findings, never a file.
-const maxFacts = 1 << 20
-
 // Facts reads what the source left of itself, nil when it left nothing.
 func (p *point) Facts(ctx context.Context) (*source.Capture, error) {
 	f, err := p.Open(ctx, source.PointFile)
@@ -41,13 +37,9 @@ func (p *point) Facts(ctx context.Context) (*source.Capture, error) {
 		return nil, err
 	}
 	defer f.Close() // only read
-	data, err := io.ReadAll(io.LimitReader(f, maxFacts))
+	facts, err := source.ReadFacts(f)
 	if err != nil {
-		return nil, err
-	}
-	facts := &source.Capture{}
-	if err := json.Unmarshal(data, facts); err != nil {
-		return nil, fmt.Errorf("facts of snapshot %s: %w: %w", p.sn.Short(), backup.ErrDamaged, err)
+		return nil, fmt.Errorf("facts of snapshot %s: %w", p.sn.Short(), err)
 	}
 	return facts, nil
 }

@@ -14,8 +14,12 @@ import (
 	"emrvault/backup/source"
 )
 
-// maxText bounds a source file; a real one has a dozen lines.
-const maxText = 1 << 20
+// Bounds of a source file. A real one has a dozen lines and no nested lists;
+// reading time grows with the square of the depth.
+const (
+	maxText   = 32 << 10
+	maxOpened = 256 // brackets and braces
+)
 
 // Parse reads a source file strictly: one document, no key twice, no unknown
 // key, and settings as Open wants them. The error names line and word, never
@@ -23,6 +27,9 @@ const maxText = 1 << 20
 func Parse(text []byte) (source.Spec, error) {
 	if len(text) > maxText {
 		return source.Spec{}, fmt.Errorf("source file is larger than %d bytes: %w", maxText, backup.ErrInvalid)
+	}
+	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxOpened {
+		return source.Spec{}, fmt.Errorf("source file holds more than %d brackets: %w", maxOpened, backup.ErrInvalid)
 	}
 	if err := plain(text); err != nil {
 		return source.Spec{}, err

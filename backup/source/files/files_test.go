@@ -108,6 +108,11 @@ func TestSource(t *testing.T) {
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Subject { return newCabinet(t) })
 }
 
+func TestSourceInTheEngine(t *testing.T) {
+	sourcetest.RunWith(t, func(t *testing.T) sourcetest.Subject { return newCabinet(t) },
+		func(t *testing.T) sourcetest.Keeper { return sourcetest.NewEngine(t) })
+}
+
 func TestRecoverSparesTheLiveTree(t *testing.T) {
 	c := newCabinet(t)
 	point, _, err := sourcetest.NewShelf(t).Keep(t.Context(), c.src)

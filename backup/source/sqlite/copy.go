@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -50,6 +52,9 @@ func online(ctx context.Context, src, dst string, size int64, p pace) (taken, er
 			if !errors.Is(err, errRestarted) {
 				t.asOf = asOf
 				return err
+			}
+			if err := os.Remove(dst); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("begin the copy again: %w", err)
 			}
 		}
 		return pinned(ctx, conn, dst, p, &t)

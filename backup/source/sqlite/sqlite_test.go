@@ -23,16 +23,22 @@ import (
 func TestSource(t *testing.T) {
 	for _, mode := range []string{"wal", "delete"} {
 		t.Run(mode, func(t *testing.T) {
-			sourcetest.Run(t, func(t *testing.T) sourcetest.Subject { return newHospital(t, mode, 8000) })
+			sourcetest.Run(t, func(t *testing.T) sourcetest.Subject { return newHospital(t, mode, 3000) })
 		})
 	}
+}
+
+// The same with the engine behind it.
+func TestSourceInTheEngine(t *testing.T) {
+	sourcetest.RunWith(t, func(t *testing.T) sourcetest.Subject { return newHospital(t, "wal", 1500) },
+		func(t *testing.T) sourcetest.Keeper { return sourcetest.NewEngine(t) })
 }
 
 // A large rollback-journal database is read in slices; with writers about, it
 // must end all the same, and be of one moment.
 func TestSourceInSlices(t *testing.T) {
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Subject {
-		h := newHospital(t, "delete", 4000)
+		h := newHospital(t, "delete", 2000)
 		h.src.pace.whole, h.src.pace.slice, h.src.pace.restarts = 0, 32, 2
 		return h
 	})
@@ -48,6 +54,28 @@ func TestSlicesLetWritersIn(t *testing.T) {
 	h.src.pace.slice = 1 << 20
 	if db := h.capture(); db.Damaged || db.Rows["ward"] != 4000 {
 		t.Errorf("one slice holds all: got %+v, want 4000 rows", db)
+	}
+}
+
+// Writers who are faster than the slices: the copy begins again in one piece,
+// and what the slices left behind must not spoil it.
+func TestSlicesGiveUp(t *testing.T) {
+	h := newHospital(t, "delete", 20000)
+	h.src.pace.whole, h.src.pace.slice, h.src.pace.turn, h.src.pace.restarts = 0, 1024, 30*time.Millisecond, 0
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.Write(ctx)
+		done <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	db := h.capture()
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if db.Damaged || db.Held == 0 || db.Rows["ward"] < 20000 {
+		t.Errorf("got damaged %v, held %v, %d rows, want a sound copy made in one piece", db.Damaged, db.Held, db.Rows["ward"])
 	}
 }
 
