@@ -12,6 +12,7 @@ import (
 	"emrvault/appliance/jobs"
 	"emrvault/backup/plan"
 	"emrvault/backup/source"
+	"emrvault/backup/source/all"
 )
 
 // planCommand gathers the verbs on plans.
@@ -182,7 +183,45 @@ func (e *Env) planFile(name string) (plan.File, error) {
 	if err != nil {
 		return plan.File{}, err
 	}
-	return plan.ParseFile(text)
+	f, err := plan.ParseFile(text)
+	if err != nil {
+		return f, err
+	}
+	if f.Location != "" && !isRemote(f.Location) {
+		f.Location = absolute(e, f.Location)
+	}
+	e.root(f.Source)
+	return f, nil
+}
+
+// root starts relative places of a source from the caller's folder: the box
+// runs in another one.
+func (e *Env) root(spec source.Spec) {
+	for _, kind := range all.Kinds() {
+		if kind.Name != spec.Kind {
+			continue
+		}
+		for _, s := range kind.Settings {
+			value, said := spec.Settings[s.Name]
+			if said && (s.Type == source.Path || s.Type == source.Paths) {
+				spec.Settings[s.Name] = e.rooted(value)
+			}
+		}
+	}
+}
+
+func (e *Env) rooted(value any) any {
+	switch v := value.(type) {
+	case string:
+		if v != "" {
+			return absolute(e, v)
+		}
+	case []any:
+		for i := range v {
+			v[i] = e.rooted(v[i])
+		}
+	}
+	return value
 }
 
 // runPlanAdd makes the repository too, when the file says where and there is
@@ -198,7 +237,7 @@ func runPlanAdd(ctx context.Context, env *Env, a *Appliance, file string) error 
 	}
 	_, err = a.Book.Repository(ctx, f.Repository)
 	if errs.KindOf(err) == errs.NotFound && f.Location != "" {
-		if _, err = a.Runner.Repositories().Create(ctx, f.Repository, env.path(f.Location)); err == nil {
+		if _, err = a.Runner.Repositories().Create(ctx, f.Repository, f.Location); err == nil {
 			err = env.say("plan.cli.made", "name", f.Repository, "location", f.Location)
 		}
 	}

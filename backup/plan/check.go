@@ -124,8 +124,9 @@ func (e *FieldError) Message() (string, []any) {
 	return "plan.field", []any{"field", e.Field, "error", e.Err}
 }
 
-// Unwrap gives the fault with its text for people.
-func (e *FieldError) Unwrap() error { return e.Err }
+// Unwrap gives the fault. As a list, so that nobody tells it a second time
+// behind the message, which has it already.
+func (e *FieldError) Unwrap() []error { return []error{e.Err} }
 
 // FieldOf tells which field an error of Check is about, "" when none.
 func FieldOf(err error) string {

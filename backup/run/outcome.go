@@ -54,11 +54,24 @@ func told(err error) error {
 	}
 	for _, r := range reasons {
 		if errors.Is(err, r.is) {
-			return errs.Wrap(r.kind, err, r.key, "detail", err.Error())
+			return spoken{errs.Wrap(r.kind, err, r.key, "detail", err.Error())}
 		}
 	}
-	return errs.Wrap(errs.Internal, err, "run.fail.other", "detail", err.Error())
+	return spoken{errs.Wrap(errs.Internal, err, "run.fail.other", "detail", err.Error())}
 }
+
+// spoken is an error whose words hold all its cause has to say, so that nobody
+// tells the cause once more behind it.
+type spoken struct{ said *errs.Error }
+
+// Error tells it in English.
+func (s spoken) Error() string { return locale.English.T(s.said.Key, s.said.Args...) }
+
+// Message is the text for people.
+func (s spoken) Message() (string, []any) { return s.said.Message() }
+
+// Unwrap gives kind and cause.
+func (s spoken) Unwrap() []error { return []error{s.said} }
 
 // Told gives an error of the engine words for people; package drill tells its
 // failures alike.

@@ -12,6 +12,7 @@ import (
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/source"
+	"emrvault/backup/source/all"
 )
 
 // Restore hands in a restore and gives the job. The target must be a folder
@@ -44,13 +45,17 @@ func (r *Runner) freeTarget(ctx context.Context, p plan.Point, target string) er
 	if err != nil {
 		return err
 	}
-	places, err := r.Book.Repositories(ctx)
+	repositories, err := r.Book.Repositories(ctx)
 	if err != nil {
 		return err
 	}
-	taken := append(owner.Source.List("paths"), owner.Source.List("path")...)
-	taken = append(taken, r.Layout.Data)
-	for _, place := range places {
+	taken := []string{r.Layout.Data}
+	for _, kind := range all.Kinds() {
+		if kind.Name == owner.Source.Kind {
+			taken = append(taken, places(kind, owner.Source)...)
+		}
+	}
+	for _, place := range repositories {
 		taken = append(taken, place.Location)
 	}
 	for _, t := range taken {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"emrvault/appliance/config"
 	"emrvault/appliance/jobs"
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
+	"emrvault/backup"
 	"emrvault/backup/plan"
 	"emrvault/backup/repository"
 	"emrvault/backup/source"
@@ -43,10 +45,7 @@ type Runner struct {
 func New(p Parts) *Runner {
 	r := &Runner{Parts: p, repositories: NewRepositories(p)}
 	r.browser = &browser{repositories: r.repositories, book: p.Book}
-	p.Book.KnowSources(func(spec source.Spec) error {
-		_, err := all.Open(spec)
-		return err
-	})
+	p.Book.KnowSources(verify)
 	p.Jobs.Register(jobs.Kind{Name: KindBackup, Run: r.backup, Resubmit: true, Partial: gap})
 	p.Jobs.Register(jobs.Kind{Name: KindRestore, Run: r.restore, Partial: gap})
 	p.Jobs.Register(jobs.Kind{Name: KindCheck, Run: r.check})
@@ -121,6 +120,35 @@ func BackupKey(plan int64) string { return fmt.Sprintf("backup/%d", plan) }
 
 // DrillKey is the key of a plan's drill jobs.
 func DrillKey(plan int64) string { return fmt.Sprintf("drill/%d", plan) }
+
+// verify refuses settings that a kind does not know, and places that depend on
+// the folder the box was started in.
+func verify(spec source.Spec) error {
+	if _, err := all.Open(spec); err != nil {
+		return err
+	}
+	for _, kind := range all.Kinds() {
+		if kind.Name != spec.Kind {
+			continue
+		}
+		for _, place := range places(kind, spec) {
+			if !filepath.IsAbs(place) {
+				return fmt.Errorf("%s is not a whole path, write it from the root: %w", place, backup.ErrInvalid)
+			}
+		}
+	}
+	return nil
+}
+
+// places lists the files and folders that settings name.
+func places(kind source.Kind, spec source.Spec) (list []string) {
+	for _, s := range kind.Settings {
+		if s.Type == source.Path || s.Type == source.Paths {
+			list = append(list, spec.List(s.Name)...)
+		}
+	}
+	return list
+}
 
 // Probe tries what a capture of the source will need and says what right or
 // setting is missing.
