@@ -312,8 +312,7 @@ func (c *call) carryOut(ctx context.Context) int {
 func (c *call) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "emrvault", Short: c.Lang.T("main.short"), Long: c.Lang.T("main.short") + "\n\n" + c.Lang.T("main.codes"),
-		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true, SilenceUsage: true,
 	}
 	c.Flags(root)
 	for _, set := range [][]*cobra.Command{c.backupVerbs(), c.serviceVerbs(), c.applianceVerbs()} {
@@ -322,6 +321,7 @@ func (c *call) root() *cobra.Command {
 	if !c.Here() {
 		root.AddCommand(c.serveVerb(), c.demoVerb())
 	}
+	console.Strict(root)
 	return root
 }
 

@@ -28,7 +28,8 @@ var ErrUsage = errors.New("wrong usage")
 // ErrUnconfirmed marks a plan that was shown and not carried out.
 var ErrUnconfirmed = errors.New("not confirmed")
 
-// ExitCode is what the process ends with.
+// ExitCode is what the process ends with. A wrong word of the person is wrong
+// usage, whichever verb found it.
 func ExitCode(err error) int {
 	for _, c := range []struct {
 		err  error
@@ -42,13 +43,19 @@ func ExitCode(err error) int {
 		{backup.ErrLocked, exitLocked},
 		{backup.ErrIncomplete, exitIncomplete},
 		{backup.ErrInvalid, exitUsage},
+		{backup.ErrUnsupported, exitFailed},
+		{backup.ErrUnsafe, exitFailed},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code
 		}
 	}
-	if err == nil {
+	switch errs.KindOf(err) {
+	case "":
 		return exitDone
+	case errs.Invalid:
+		return exitUsage
+	case errs.NotFound, errs.Conflict, errs.Denied, errs.Busy, errs.Internal:
 	}
 	return exitFailed
 }
