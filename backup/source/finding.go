@@ -20,10 +20,10 @@ func (f Finding) Pairs() []any {
 func Worst(findings []Finding) Level {
 	worst := Good
 	for _, f := range findings {
-		switch {
-		case f.Level == Bad:
+		switch f.Level {
+		case Bad:
 			return Bad
-		case f.Level == Warning:
+		case Warning:
 			worst = Warning
 		}
 	}

@@ -40,7 +40,7 @@ func TestParseRefuses(t *testing.T) {
 		"only a comment":     {"# nothing\n", "", backup.ErrInvalid},
 		"no YAML":            {"kind: [", "", backup.ErrInvalid},
 		"a list":             {"- kind\n", "", backup.ErrInvalid},
-		"unknown word":       {good + "nmae: x\n", "nmae", backup.ErrInvalid},
+		"unknown word":       {good + "nme: x\n", "nme", backup.ErrInvalid},
 		"word twice":         {good + "kind: files\n", "kind", backup.ErrInvalid},
 		"setting twice":      {"kind: sqlite\nname: emr\nsettings:\n  path: a\n  path: b\n", "path", backup.ErrInvalid},
 		"two documents":      {good + "---\n" + good, "2 documents", backup.ErrInvalid},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	driver "modernc.org/sqlite"
 
@@ -52,13 +53,18 @@ func address(path string, params ...string) (string, error) {
 
 // The ways we open a database.
 var (
-	// asReader is for the live database: never written, patient with writers.
-	asReader = []string{"mode=ro", "_pragma=busy_timeout(3000)", "_pragma=query_only(1)"}
+	// asReader is for a database that others may use: never written.
+	asReader = patientReader(3 * time.Second)
 	// asStill is for a copy that nobody else touches: no lock, no file beside it.
 	asStill = []string{"mode=ro", "immutable=1", "_pragma=query_only(1)"}
 	// asOwner is for a copy in scratch that SQLite may settle.
 	asOwner = []string{"mode=rw", "_pragma=busy_timeout(1000)"}
 )
+
+// patientReader waits that long for a lock that writers hold.
+func patientReader(patience time.Duration) []string {
+	return []string{"mode=ro", fmt.Sprintf("_pragma=busy_timeout(%d)", patience.Milliseconds()), "_pragma=query_only(1)"}
+}
 
 // withConn opens path in one of the ways and gives fn its only connection.
 func withConn(ctx context.Context, path string, way []string, fn func(*sql.Conn) error) error {

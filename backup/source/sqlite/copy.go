@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	driver "modernc.org/sqlite"
@@ -42,8 +41,7 @@ func online(ctx context.Context, src, dst string, size int64, p pace) (taken, er
 		return taken{}, errForeignShm
 	}
 	t := taken{way: WayOnline}
-	patient := fmt.Sprintf("_pragma=busy_timeout(%d)", p.patience.Milliseconds())
-	err := withConn(ctx, src, append(slices.Clone(asReader), patient), func(conn *sql.Conn) error {
+	err := withConn(ctx, src, patientReader(p.patience), func(conn *sql.Conn) error {
 		if err := conn.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&t.journal); err != nil {
 			return err
 		}
