@@ -45,6 +45,9 @@ func Day(ctx context.Context, dir string, now time.Time, progress backup.Progres
 		return changes, err
 	}
 	if err := errors.Join(d.live(), d.close()); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return changes, fmt.Errorf("a day of the sample EMR: %w", err)
 	}
 	progress.Add(int64(d.changes.Documents+d.changes.Changed), d.changes.Bytes)

@@ -84,6 +84,9 @@ func Create(ctx context.Context, dir string, o Options) (Changes, error) {
 		return Changes{}, err
 	}
 	changes, err := newMaker(dir, o).make(ctx)
+	if ctx.Err() != nil {
+		return Changes{}, ctx.Err() // what the closing transaction says besides helps nobody
+	}
 	if err != nil {
 		return Changes{}, fmt.Errorf("make sample EMR in %s: %w", dir, err)
 	}
