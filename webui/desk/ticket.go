@@ -233,3 +233,14 @@ func (d *ticketPage) Mark(e ticket.Event) mark {
 func (d *ticketPage) Clauses(lang locale.Lang) string {
 	return strings.Join(d.Service.Clauses, lang.T("tickets.comma"))
 }
+
+// Homeless is a problem whose form is gone: somebody else was faster.
+func (d *ticketPage) Homeless() string {
+	shown := map[string]bool{
+		"respond": d.CanRespond(), "report": d.CanReport(), "note": !d.IsClosed(), "close": !d.IsClosed() && !d.CanRespond(),
+	}
+	if shown[d.Where] {
+		return ""
+	}
+	return d.Problem
+}
