@@ -190,6 +190,9 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 	}
 	address := webui.Address(listener, plain)
 	setup, err := b.setupLink(ctx, address)
+	if err == nil {
+		err = durable.WriteFile(b.layout.PageAddress(), []byte(address+"\n"), 0o600)
+	}
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -213,13 +216,13 @@ func (b *box) page(ctx context.Context, listen string, plain bool) (*webui.Serve
 		Version: version, Now: time.Now, Log: b.log, Site: b.site(hosts),
 		Sessions: identity.NewSessions(b.store), Users: b.people, Settings: settings{b.settings, b.secrets},
 		Start: security.Start{
-			Link: b.people, Storage: b.runner.Repositories(), Places: b.book, Folder: b.layout.Data + "-repository",
+			Link: firstStart{b.people, b.layout.SetupLink()}, Storage: b.runner.Repositories(), Places: b.book, Folder: b.layout.Data + "-repository",
 		},
 		Tickets: b.openTickets, Jobs: b.jobs, Book: b.book, Desk: b.desk,
 		Runner: b.runner, Repositories: b.runner.Repositories(), Drills: b.drills,
 	}
 	if !plain {
-		authority, err := certificate.Ensure(ctx, b.layout.Secret(), b.secrets, hosts, time.Now)
+		authority, err := certificate.Ensure(ctx, b.layout.Certificates(), b.secrets, hosts, time.Now)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -255,10 +258,7 @@ func (b *box) setupLink(ctx context.Context, address string) (string, error) {
 		return "", err
 	}
 	if !open {
-		if err := os.Remove(b.layout.SetupLink()); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("remove the old setup link: %w", err)
-		}
-		return "", nil
+		return "", forget(b.layout.SetupLink())
 	}
 	token, _, err := b.people.SetupToken(ctx)
 	if err != nil {
@@ -266,6 +266,28 @@ func (b *box) setupLink(ctx context.Context, address string) (string, error) {
 	}
 	link := address + "/setup/" + token
 	return link, durable.WriteFile(b.layout.SetupLink(), []byte(link+"\n"), 0o600)
+}
+
+// firstStart makes the first administrator; the link on disk goes with it.
+type firstStart struct {
+	*identity.Directory
+	link string
+}
+
+// CreateFirst makes the first administrator; the token is used up.
+func (f firstStart) CreateFirst(ctx context.Context, token string, ask identity.NewUser) (identity.User, error) {
+	person, err := f.Directory.CreateFirst(ctx, token, ask)
+	if err != nil {
+		return person, err
+	}
+	return person, forget(f.link)
+}
+
+func forget(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (b *box) openTickets(ctx context.Context) (int, error) {

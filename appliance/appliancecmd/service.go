@@ -3,9 +3,12 @@ package appliancecmd
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"emrvault/appliance/certificate"
 	"emrvault/appliance/control"
 	"emrvault/appliance/osservice"
 )
@@ -53,6 +56,9 @@ type status struct {
 	Service   osservice.State `json:"service"`
 	Answering bool            `json:"answering"` // an appliance listens at the control socket
 	Data      string          `json:"data"`
+	Page      string          `json:"page,omitempty"`        // address, while it answers
+	Setup     string          `json:"setup,omitempty"`       // one-time link, until there is an administrator
+	Authority string          `json:"fingerprint,omitempty"` // SHA-256 of the page's own authority
 }
 
 func statusCommand(env *Env) *cobra.Command {
@@ -74,16 +80,45 @@ func runStatus(ctx context.Context, env *Env, asJSON bool) error {
 	// An appliance that runs but does not let us in answers too.
 	err = control.Ping(ctx, env.Layout.Socket())
 	now.Answering = !errors.Is(err, control.ErrNotRunning)
+	if now.Answering {
+		now.Page, now.Setup = line(env.Layout.PageAddress()), line(env.Layout.SetupLink())
+	}
+	if state, err := certificate.Inspect(env.Layout.Certificates()); err == nil {
+		now.Authority = state.Fingerprint
+	}
 	if asJSON {
 		return env.json(now)
 	}
 	if err := env.say("service.state." + string(state)); err != nil {
 		return err
 	}
-	if now.Answering {
-		return env.say("service.answers", "data", now.Data)
+	if !now.Answering {
+		return env.say("service.silent", "data", now.Data)
 	}
-	return env.say("service.silent", "data", now.Data)
+	return now.tell(env)
+}
+
+// tell says where the page is and how to get in for the first time.
+func (s status) tell(env *Env) error {
+	err := env.say("service.answers", "data", s.Data)
+	for _, fact := range []struct{ key, value string }{
+		{"service.page", s.Page}, {"service.setup", s.Setup}, {"service.authority", s.Authority},
+	} {
+		if fact.value != "" {
+			err = errors.Join(err, env.say(fact.key, "value", fact.value))
+		}
+	}
+	return err
+}
+
+// line reads what the running box has written down for us; nothing when it has
+// not, or when only its owner may read it.
+func line(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 func jsonFlag(env *Env, cmd *cobra.Command, into *bool) {

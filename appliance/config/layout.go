@@ -10,6 +10,7 @@
 //	run/lock         held while a process uses the folder, with its pid
 //	run/control.sock verbs speak to the running appliance here
 //	run/setup-link   the one-time link of the first start
+//	run/page-address where the page of the running box is
 //
 // Settings are read strictly: a key nobody knows is refused by its name,
 // because a misspelt word that is silently ignored is found on the worst day.
@@ -71,6 +72,9 @@ func (l Layout) Log() string { return filepath.Join(l.Data, "log") }
 
 // Run is the folder of things that matter only while the program runs.
 func (l Layout) Run() string { return filepath.Join(l.Data, "run") }
+
+// PageAddress is the file that says where the page of the running box is.
+func (l Layout) PageAddress() string { return filepath.Join(l.Run(), "page-address") }
 
 // SetupLink is the file with the one-time link of the first start.
 func (l Layout) SetupLink() string { return filepath.Join(l.Run(), "setup-link") }

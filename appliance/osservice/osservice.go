@@ -66,11 +66,11 @@ const (
 // Install makes the service known to the operating system and starts it at
 // boot; it does not start it now. An older installation is brought up to date.
 func Install(ctx context.Context, opts Options) (Outcome, error) {
-	opts, err := opts.complete()
-	if err != nil {
+	if err := ready(); err != nil {
 		return "", err
 	}
-	if err := ready(); err != nil {
+	opts, err := opts.complete()
+	if err != nil {
 		return "", err
 	}
 	if err := ctx.Err(); err != nil {
