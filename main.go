@@ -23,6 +23,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"modernc.org/sqlite"
 
 	"emrvault/appliance/appliancecmd"
 	"emrvault/appliance/certificate"
@@ -53,6 +54,11 @@ var (
 )
 
 func main() {
+	// A capture may read files of a database that this process has open; with
+	// classic POSIX locks, closing such a file would drop the database's locks.
+	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	typed, err := console.Typed()
 	if err != nil {
 		os.Exit(typed.Exit(err, backupcmd.ExitCode))
