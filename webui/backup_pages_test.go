@@ -90,7 +90,7 @@ func TestPlanForm(t *testing.T) {
 // TestPlanLife runs, pauses, previews, edits and removes a plan.
 func TestPlanLife(t *testing.T) {
 	h := newHospital(t)
-	p := h.emr(t)
+	h.emr(t)
 	v := h.visitor(t).signIn("admin")
 	a := v.post("/plans/1/run")
 	expect(t, "run", a, http.StatusSeeOther)
@@ -99,8 +99,8 @@ func TestPlanLife(t *testing.T) {
 	expect(t, "test the source", v.post("/plans/1/test"), 200, "数据源")
 	expect(t, "save a keep policy", v.post("/plans/1/keep", "last", "1", "daily", "2"), http.StatusSeeOther)
 	expect(t, "refuse one that keeps nothing", v.post("/plans/1/keep", "last", "0"), http.StatusUnprocessableEntity, "一个恢复点也留不下")
-	if p, _ = h.box.Book.Plan(t.Context(), "emr"); p.Keep != (plan.Keep{Last: 1, Daily: 2}) {
-		t.Errorf("keep = %+v, want the saved one", p.Keep)
+	if p, err := h.box.Book.Plan(t.Context(), "emr"); err != nil || p.Keep != (plan.Keep{Last: 1, Daily: 2}) {
+		t.Errorf("keep = %+v, %v, want the saved one", p.Keep, err)
 	}
 	expect(t, "pause", v.post("/plans/1/enable", "on", "0"), http.StatusSeeOther)
 	expect(t, "paused", v.get("/plans/1"), 200, "启用计划", "停用")

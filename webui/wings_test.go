@@ -239,3 +239,21 @@ func TestWingRoutes(t *testing.T) {
 		})
 	}
 }
+
+// TestOverviewOverDays: after two days the growth of the storage is drawn, with
+// its table, and the days of the calendar lead to their points.
+func TestOverviewOverDays(t *testing.T) {
+	h := newHospital(t)
+	h.box.Clock.Move(-24 * time.Hour)
+	h.emr(t)
+	h.box.Clock.Move(24 * time.Hour)
+	h.box.Write("more", "emr", "more.xml")
+	h.box.Backup("emr")
+	a := h.visitor(t).signIn("admin").get("/")
+	expect(t, "overview", a, 200, `data-plot="growth"`, "逐日数字", "成功率 100%")
+	days := hrefs(a.body, `/points\?day=[0-9-]+`)
+	if len(days) != 2 {
+		t.Fatalf("%d days lead to points, want 2", len(days))
+	}
+	expect(t, "a day", h.visitor(t).signIn("admin").get(days[0]), 200, "/points/1")
+}

@@ -90,7 +90,8 @@
   /* Growth charts: the server draws the picture and the table; with uPlot at hand the
      same table becomes a chart that answers to the pointer. */
   var drawings = [];
-  each('[data-plot]', function (box) {
+  addEventListener('DOMContentLoaded', function () { each('[data-plot]', plot); }); // uPlot comes after this file
+  function plot(box) {
     var table = document.getElementById(box.dataset.plot), heads, rows, xs = [], ys = [], chart;
     if (!table || !window.uPlot) return;
     heads = table.querySelectorAll('thead th');
@@ -123,5 +124,5 @@
     drawings.push(draw);
     draw();
     addEventListener('resize', draw);
-  });
+  }
 })();
