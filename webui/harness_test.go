@@ -90,7 +90,7 @@ func newHouse(t *testing.T) *house {
 		if err != nil {
 			return err
 		}
-		return plan.SetSheet(tx, id, plan.SheetConfirmed, "")
+		return plan.ConfirmSheet(tx, id, "")
 	})
 	if err != nil {
 		t.Fatal(err)

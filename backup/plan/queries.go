@@ -13,7 +13,7 @@ import (
 )
 
 const repositoryColumns = `
-	r.id, r.name, r.location, r.repository, r.box_key, r.sheet, r.sheet_at, r.sheet_key,
+	r.id, r.name, r.location, r.repository, r.box_key, r.sheet, r.sheet_at, r.sheet_key, r.sheet_new,
 	r.checked_at, r.check_state, r.check_deep, r.findings, r.free, r.total, r.space_at, r.created,
 	(SELECT count(*) FROM plan p WHERE p.repository = r.id AND p.removed IS NULL),
 	(SELECT count(*) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL),
@@ -21,7 +21,7 @@ const repositoryColumns = `
 
 func scanRepository(scan func(...any) error) (r Repository, err error) {
 	var sheetAt, checkedAt, spaceAt, created store.Time
-	err = scan(&r.ID, &r.Name, &r.Location, &r.Repository, &r.BoxKey, &r.Sheet, &sheetAt, &r.SheetKey,
+	err = scan(&r.ID, &r.Name, &r.Location, &r.Repository, &r.BoxKey, &r.Sheet, &sheetAt, &r.SheetKey, &r.SheetNew,
 		&checkedAt, &r.CheckState, &r.CheckDeep, &r.Findings, &r.Free, &r.Total, &spaceAt, &created,
 		&r.Plans, &r.Points, &r.Stored)
 	r.SheetAt, r.CheckedAt, r.SpaceAt, r.Created = sheetAt.Time, checkedAt.Time, spaceAt.Time, created.Time
@@ -77,10 +77,19 @@ func InsertRepository(tx *store.Tx, r Repository) (int64, error) {
 	return id, nil
 }
 
-// SetSheet notes how far the recovery sheet of a repository has come.
-func SetSheet(tx *store.Tx, repository int64, state, key string) error {
-	_, err := tx.Change(`UPDATE repository SET sheet = ?, sheet_key = ?, sheet_at = ? WHERE id = ?`,
-		state, key, store.Stamp(tx.Now), repository)
+// ShowSheet notes the key of a recovery sheet that was shown. A sheet that was
+// confirmed before stays so until the new one is.
+func ShowSheet(tx *store.Tx, repository int64, key string) error {
+	_, err := tx.Change(`
+		UPDATE repository SET sheet = CASE sheet WHEN ? THEN sheet ELSE ? END, sheet_new = ? WHERE id = ?`,
+		SheetConfirmed, SheetShown, key, repository)
+	return wrap(err, "write sheet of repository %d", repository)
+}
+
+// ConfirmSheet notes that the sheet of this key is on paper.
+func ConfirmSheet(tx *store.Tx, repository int64, key string) error {
+	_, err := tx.Change(`UPDATE repository SET sheet = ?, sheet_key = ?, sheet_new = '', sheet_at = ? WHERE id = ?`,
+		SheetConfirmed, key, store.Stamp(tx.Now), repository)
 	return wrap(err, "write sheet of repository %d", repository)
 }
 

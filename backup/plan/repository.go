@@ -18,7 +18,8 @@ type Repository struct {
 	Repository string    `json:"repository"` // the repository's own id, hex
 	Sheet      string    `json:"sheet"`      // SheetNone, SheetShown or SheetConfirmed
 	SheetAt    time.Time `json:"sheet_at,omitzero"`
-	SheetKey   string    `json:"-"` // id of the key the sheet opens
+	SheetKey   string    `json:"-"` // id of the key the confirmed sheet opens
+	SheetNew   string    `json:"-"` // id of the key of a sheet shown and not yet confirmed
 	BoxKey     string    `json:"-"` // name of the sealed password
 
 	CheckedAt  time.Time `json:"checked_at,omitzero"` // last check, any depth

@@ -17,6 +17,7 @@ import (
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
+	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
 	"emrvault/backup"
 	"emrvault/backup/drill/drilltest"
@@ -264,11 +265,37 @@ func TestRecoverySheet(t *testing.T) {
 	if place, err = b.Book.Repository(ctx, "main"); err != nil || place.Sheet != plan.SheetConfirmed {
 		t.Errorf("sheet state: got %s, %v; want confirmed", place.Sheet, err)
 	}
-	if _, err := places.AddSheet(ctx, place.ID); errs.KindOf(err) != errs.Conflict {
-		t.Errorf("a confirmed sheet made anew: got %v, want conflict", err)
-	}
+	replaceSheet(t, places, place, sheet)
 	if paper := groups[first-1]; storeHolds(t, b, paper) {
 		t.Errorf("the store holds group %q of the sheet", paper)
+	}
+}
+
+// replaceSheet makes a new sheet for one that was lost: the old one opens the
+// repository until the new one has been typed back.
+func replaceSheet(t *testing.T, places *run.Repositories, place plan.Repository, old secret.Sheet) {
+	t.Helper()
+	ctx := t.Context()
+	sheet, err := places.AddSheet(ctx, place.ID)
+	if err != nil {
+		t.Fatalf("a confirmed sheet made anew: %v", err)
+	}
+	if err := opens(ctx, place.Location, old.Password().Reveal()); err != nil {
+		t.Errorf("the confirmed sheet, before the new one is: %v", err)
+	}
+	first, second, err := places.AskFor(place.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := sheet.Groups()
+	if err := places.ConfirmSheet(ctx, place.ID, groups[first-1], groups[second-1]); err != nil {
+		t.Fatalf("confirm the new sheet: %v", err)
+	}
+	if err := opens(ctx, place.Location, old.Password().Reveal()); !errors.Is(err, backup.ErrWrongPassword) {
+		t.Errorf("the lost sheet still opens: %v", err)
+	}
+	if err := opens(ctx, place.Location, sheet.Password().Reveal()); err != nil {
+		t.Errorf("the new sheet does not open: %v", err)
 	}
 }
 

@@ -38,15 +38,13 @@ type pendingSheet struct {
 }
 
 // AddSheet adds the key of a recovery sheet and gives the sheet, to be shown
-// once. It can be confirmed for half an hour. Made anew, the key of the sheet
-// before goes, unless that one was confirmed: then the answer is errs.Conflict.
+// once. It can be confirmed for half an hour. Made anew, the key of a sheet that
+// was never confirmed goes at once; a confirmed one, lost or seen by the wrong
+// eyes, goes when the new one is confirmed.
 func (s *Repositories) AddSheet(ctx context.Context, id int64) (secret.Sheet, error) {
 	place, err := s.parts.Book.RepositoryByID(ctx, id)
 	if err != nil {
 		return secret.Sheet{}, err
-	}
-	if place.Sheet == plan.SheetConfirmed {
-		return secret.Sheet{}, errs.New(errs.Conflict, "plan.sheet.confirmed", "name", place.Name)
 	}
 	repo, err := s.fresh(ctx, place)
 	if err != nil {
@@ -66,7 +64,7 @@ func (s *Repositories) AddSheet(ctx context.Context, id int64) (secret.Sheet, er
 // addKey removes the key of an unconfirmed sheet, adds the new one, proves that
 // it opens the repository, and notes it.
 func (s *Repositories) addKey(ctx context.Context, repo *repository.Repository, place plan.Repository, p *pendingSheet) error {
-	if err := dropSheet(ctx, repo, place); err != nil {
+	if err := dropSheet(ctx, repo, place.SheetNew); err != nil {
 		return told(err)
 	}
 	word := p.sheet.Password().Reveal()
@@ -79,17 +77,17 @@ func (s *Repositories) addKey(ctx context.Context, repo *repository.Repository, 
 		return told(fmt.Errorf("open with the recovery sheet: %w", err))
 	}
 	return s.parts.Store.Write(ctx, func(tx *store.Tx) error {
-		return plan.SetSheet(tx, place.ID, plan.SheetShown, key)
+		return plan.ShowSheet(tx, place.ID, key)
 	})
 }
 
-// dropSheet removes the key of a sheet that was shown and never confirmed. Keys
-// of other sheets stay: they may be confirmed ones of an earlier box.
-func dropSheet(ctx context.Context, repo *repository.Repository, place plan.Repository) error {
-	if place.Sheet != plan.SheetShown || place.SheetKey == "" {
+// dropSheet removes the key of a sheet that is void. Keys of sheets this box
+// has not made stay: they may be confirmed ones of an earlier box.
+func dropSheet(ctx context.Context, repo *repository.Repository, key string) error {
+	if key == "" {
 		return nil
 	}
-	err := repo.RemoveKey(ctx, place.SheetKey)
+	err := repo.RemoveKey(ctx, key)
 	if err != nil && !errors.Is(err, backup.ErrNotFound) {
 		return fmt.Errorf("remove key of the sheet before: %w", err)
 	}
@@ -137,9 +135,10 @@ func (s *Repositories) ConfirmSheet(ctx context.Context, id int64, first, second
 	if err != nil {
 		return err
 	}
-	err = s.parts.Store.Write(ctx, func(tx *store.Tx) error {
-		return plan.SetSheet(tx, id, plan.SheetConfirmed, key)
-	})
+	if err := s.voidSheet(ctx, id); err != nil {
+		return err
+	}
+	err = s.parts.Store.Write(ctx, func(tx *store.Tx) error { return plan.ConfirmSheet(tx, id, key) })
 	if err != nil {
 		return err
 	}
@@ -147,6 +146,20 @@ func (s *Repositories) ConfirmSheet(ctx context.Context, id int64, first, second
 	delete(s.sheets, id)
 	s.mu.Unlock()
 	return nil
+}
+
+// voidSheet removes the key of the sheet that was confirmed before. It goes
+// first: after a crash in between, the paper just typed back opens all the same.
+func (s *Repositories) voidSheet(ctx context.Context, id int64) error {
+	place, err := s.parts.Book.RepositoryByID(ctx, id)
+	if err != nil || place.SheetKey == "" {
+		return err
+	}
+	repo, err := s.fresh(ctx, place)
+	if err != nil {
+		return err
+	}
+	return closing(told(dropSheet(ctx, repo, place.SheetKey)), repo)
 }
 
 func (s *Repositories) confirm(id int64, first, second string) (key string, err error) {

@@ -131,7 +131,7 @@ func (p *RepositoryPages) page(c render.Context) (*repositoryPage, error) {
 			d.Plans = append(d.Plans, s)
 		}
 	}
-	if d.Sheet == plan.SheetShown {
+	if d.SheetNew != "" {
 		// Without a sheet in memory there is nothing to type back; the page
 		// then offers to make a new one.
 		d.First, d.Second, err = p.repositories.AskFor(id)

@@ -12,7 +12,8 @@ CREATE TABLE repository (
     box_key     TEXT NOT NULL,              -- name of the box password in secrets
     sheet       TEXT NOT NULL DEFAULT 'none' CHECK (sheet IN ('none', 'shown', 'confirmed')),
     sheet_at    TEXT,
-    sheet_key   TEXT NOT NULL DEFAULT '',   -- id of the key the sheet opens
+    sheet_key   TEXT NOT NULL DEFAULT '',   -- id of the key the confirmed sheet opens
+    sheet_new   TEXT NOT NULL DEFAULT '',   -- id of the key of a sheet that was shown and not yet confirmed
     checked_at  TEXT,
     check_state TEXT NOT NULL DEFAULT '' CHECK (check_state IN ('', 'good', 'damaged', 'failed')),
     check_deep  INTEGER NOT NULL DEFAULT 0,
