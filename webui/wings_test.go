@@ -14,6 +14,7 @@ import (
 	"emrvault/appliance/config"
 	"emrvault/appliance/identity"
 	"emrvault/appliance/locale"
+	"emrvault/appliance/store"
 	"emrvault/backup/drill"
 	"emrvault/backup/drill/drilltest"
 	"emrvault/backup/plan"
@@ -244,11 +245,22 @@ func TestWingRoutes(t *testing.T) {
 // its table, and the days of the calendar lead to their points.
 func TestOverviewOverDays(t *testing.T) {
 	h := newHospital(t)
-	h.box.Clock.Move(-24 * time.Hour)
 	h.emr(t)
-	h.box.Clock.Move(24 * time.Hour)
 	h.box.Write("more", "emr", "more.xml")
 	h.box.Backup("emr")
+	// A source takes its moment from the machine's clock, so the first point is
+	// moved back in the book.
+	yesterday := store.Stamp(time.Now().Add(-24 * time.Hour))
+	err := h.store.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE point SET as_of = ?, began = ?, ended = ? WHERE id = 1`, yesterday, yesterday, yesterday)
+		if err == nil {
+			_, err = tx.Exec(`UPDATE run SET began = ? WHERE id = 1`, yesterday)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	a := h.visitor(t).signIn("admin").get("/")
 	expect(t, "overview", a, 200, `data-plot="growth"`, "逐日数字", "成功率 100%")
 	days := hrefs(a.body, `/points\?day=[0-9-]+`)
