@@ -74,7 +74,7 @@ func statPath(_ string, info fs.FileInfo) (*snapshot.Node, error) {
 func nodeOf(st *unix.Stat_t) (*snapshot.Node, error) {
 	n := &snapshot.Node{
 		Mode: fs.FileMode(st.Mode & 0o777), UID: st.Uid, GID: st.Gid, Inode: st.Ino,
-		DeviceID: uint64(st.Dev), Links: uint64(st.Nlink),
+		DeviceID: st.Dev, Links: uint64(st.Nlink),
 		ModTime: moment(st.Mtim), ChangeTime: moment(st.Ctim),
 	}
 	n.AccessTime = n.ModTime // reading times would change every tree every day
@@ -87,9 +87,9 @@ func nodeOf(st *unix.Stat_t) (*snapshot.Node, error) {
 	case unix.S_IFLNK:
 		n.Type, n.Mode = snapshot.Symlink, n.Mode|fs.ModeSymlink
 	case unix.S_IFBLK:
-		n.Type, n.Mode, n.Device = snapshot.Device, n.Mode|fs.ModeDevice, uint64(st.Rdev)
+		n.Type, n.Mode, n.Device = snapshot.Device, n.Mode|fs.ModeDevice, st.Rdev
 	case unix.S_IFCHR:
-		n.Type, n.Mode, n.Device = snapshot.CharDevice, n.Mode|fs.ModeDevice|fs.ModeCharDevice, uint64(st.Rdev)
+		n.Type, n.Mode, n.Device = snapshot.CharDevice, n.Mode|fs.ModeDevice|fs.ModeCharDevice, st.Rdev
 	case unix.S_IFIFO:
 		n.Type, n.Mode = snapshot.Fifo, n.Mode|fs.ModeNamedPipe
 	case unix.S_IFSOCK:

@@ -18,7 +18,6 @@ import (
 // memory stays bounded however large the file is.
 type pieces struct {
 	writer *repository.Writer
-	table  *chunk.Table
 	jobs   chan *piece
 	group  sync.WaitGroup
 	free   chan []byte

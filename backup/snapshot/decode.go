@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -49,7 +50,7 @@ func (d *Decoder) Lean() *Decoder {
 // error but io.EOF wraps backup.ErrDamaged.
 func (d *Decoder) Next(n *Node) error {
 	err := d.next(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		d.state = atEnd
 		return fmt.Errorf("tree: %w: %w", backup.ErrDamaged, err)
 	}
