@@ -9,7 +9,7 @@ import (
 	"emrvault/backup/plan"
 )
 
-// send posts a form with repeated values.
+// form posts a form with repeated values.
 func (v *visitor) form(path string, values url.Values) answer {
 	v.t.Helper()
 	return v.send(v.request("POST", path, values))

@@ -22,7 +22,6 @@ type draftForm struct {
 	Reported, Reason            string // entered afterwards: when it was, and why so late
 	Now                         time.Time
 	Problem                     string
-	Confirmed                   bool // the person knows that the channel is outside the contract
 	items                       []contract.Item
 }
 
@@ -76,7 +75,7 @@ func (d draftForm) Often() []contract.Item { return d.items[:min(8, len(d.items)
 // Seldom are the other items.
 func (d draftForm) Seldom() []contract.Item { return d.items[min(8, len(d.items)):] }
 
-// typedTime is how a moment is typed: as the browser's field writes it, or by
+// typedTimes are how a moment is typed: as a browser's field writes it, or by
 // hand.
 var typedTimes = []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"}
 

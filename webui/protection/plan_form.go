@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"emrvault/appliance/errs"
 	"emrvault/backup"
@@ -305,7 +304,7 @@ func (d *formPage) Comparisons() []string { return []string{"=", "!=", "<", "<="
 // NewHref leads to the form for a kind.
 func (d *formPage) NewHref(kind string) string { return "/plans/new?kind=" + url.QueryEscape(kind) }
 
-// show fills what stands around the typed values.
+// formPage fills what stands around the typed values.
 func (p *PlanPages) formPage(c render.Context, form planForm, bad problems) (*formPage, error) {
 	f := render.FrameOf(c)
 	list, err := p.book.Repositories(render.Ctx(c))
@@ -320,9 +319,7 @@ func (p *PlanPages) formPage(c render.Context, form planForm, bad problems) (*fo
 		bad = problems{}
 	}
 	return &formPage{
-		planForm: form, Source: kindOf(form.Kind), Kinds: sources.Kinds(), Repositories: list, Problems: bad, SiteZone: siteName(p.site()),
+		planForm: form, Source: kindOf(form.Kind), Kinds: sources.Kinds(), Repositories: list, Problems: bad, SiteZone: p.site().String(),
 		When: readSchedule(f, form.Schedule, zone), DrillWhen: readSchedule(f, form.DrillSchedule, zone),
 	}, nil
 }
-
-func siteName(zone *time.Location) string { return zone.String() }
