@@ -154,8 +154,12 @@ func (f *repoFlags) point(ctx context.Context, env *Env, filter snapshot.Filter,
 	fn func(context.Context, *repository.Repository, *snapshot.Snapshot) error,
 ) error {
 	return f.locked(ctx, env, repository.Read, func(ctx context.Context, repo *repository.Repository) error {
-		if err := repo.LoadIndex(ctx); err != nil {
+		damage, err := repo.SalvageIndex(ctx)
+		if err != nil {
 			return err
+		}
+		for _, d := range damage {
+			fmt.Fprintln(env.Err, env.t("cli.problem", "name", "index", "error", d))
 		}
 		sn, err := snapshot.Find(ctx, repo, word, filter)
 		if err != nil {

@@ -55,6 +55,7 @@ type checker struct {
 	progress backup.Progress
 	known    *index.Index
 	present  map[blob.ID]int64 // packs on the storage and their sizes
+	torn     bool              // an index file could not be read
 }
 
 // keys looks at every key file: a flipped bit in one that is not in use would
@@ -87,6 +88,7 @@ func (c *checker) index(ctx context.Context) error {
 	err := c.repo.eachIndexFile(ctx, func(id string, packs []index.Pack, err error) error {
 		name := storage.Name{Kind: storage.Index, ID: id}
 		if err != nil {
+			c.torn = true
 			c.found.add(documentFinding(Error, IndexDamaged, name, err.Error()))
 			return nil
 		}
@@ -121,10 +123,13 @@ func (c *checker) packs(ctx context.Context) error {
 	for _, id := range c.known.PackIDs() {
 		c.packFile(id, c.known.Pack(id))
 	}
-	for id := range c.present {
-		if !c.known.HasPack(id) {
-			c.found.add(packFinding(PackOrphan, id, "no index file knows this pack; an interrupted backup leaves such, and prune removes them"))
-		}
+	if c.torn { // the packs that nobody knows are those of the damaged file
+		return c.repo.askPacks(ctx, c.known, c.present, func(id blob.ID, err error) {
+			c.found.add(packFinding(PackHeader, id, fmt.Sprintf("the pack's own list of blobs cannot be read: %v", err)))
+		})
+	}
+	for _, id := range strangers(c.known, c.present) {
+		c.found.add(packFinding(PackOrphan, id, "no index file knows this pack; an interrupted backup leaves such, and prune removes them"))
 	}
 	return nil
 }

@@ -96,8 +96,12 @@ type run struct {
 }
 
 func (r *run) all(ctx context.Context) error {
-	if err := r.repo.LoadIndex(ctx); err != nil {
-		return fmt.Errorf("load index: %w", err)
+	damage, err := r.repo.SalvageIndex(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range damage {
+		r.problem("index", d)
 	}
 	top, err := snapshot.Lookup(ctx, r.repo, r.sn, r.opts.Subtree)
 	if err != nil {

@@ -199,8 +199,12 @@ func (s *Repositories) openLoaded(ctx context.Context, id int64) (*repository.Re
 	if err != nil {
 		return nil, err
 	}
-	if err := repo.LoadIndex(ctx); err != nil {
+	damage, err := repo.SalvageIndex(ctx)
+	if err != nil {
 		return nil, closing(told(err), repo)
+	}
+	for _, d := range damage { // whoever looks can read on; the check of the repository makes it known
+		s.parts.Log.WarnContext(ctx, "read around damage in the index", "repository", place.Name, "error", d)
 	}
 	return repo, nil
 }
