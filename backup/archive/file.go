@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
@@ -58,6 +59,9 @@ func (r *reader) take(ctx context.Context, job *fileJob) error {
 	default:
 		r.walk.unseen(job.path, err)
 		return job.put(ctx, nil)
+	}
+	if job.old != nil && slices.Equal(n.Content, job.old) {
+		job.fate = same
 	}
 	if n.Type == snapshot.File {
 		r.walk.sink.counts.file(job.fate, n.Size)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
@@ -76,9 +77,31 @@ func (c *cursor) find(name string) *snapshot.Node {
 	return nil
 }
 
-// unchanged says whether a file's old content stands for its new one.
-func unchanged(repo *repository.Repository, now, old *snapshot.Node) bool {
-	if old == nil || !now.SameFile(old) || old.Content == nil {
+// unsettled is the time in which a parent was made, with a margin for clocks
+// that tick slowly: two seconds on FAT. A file that was changed in it may have
+// been changed once more within the same tick after it was read; then nothing
+// but its content tells.
+type unsettled struct{ from, to time.Time }
+
+const tick = 2 * time.Second
+
+func unsettledBy(parent *snapshot.Snapshot) unsettled {
+	switch {
+	case parent == nil:
+		return unsettled{}
+	case parent.Summary == nil:
+		return unsettled{from: parent.Time.Add(-tick)}
+	}
+	return unsettled{parent.Summary.BackupStart.Add(-tick), parent.Summary.BackupEnd.Add(tick)}
+}
+
+func (u unsettled) has(t time.Time) bool {
+	return !t.Before(u.from) && (u.to.IsZero() || !t.After(u.to))
+}
+
+// durable says whether the repository has all of a file's old content.
+func durable(repo *repository.Repository, old *snapshot.Node) bool {
+	if old.Content == nil {
 		return false
 	}
 	for _, id := range old.Content {

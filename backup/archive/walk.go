@@ -29,6 +29,7 @@ type walk struct {
 	progress      backup.Progress
 	exclude       pattern.List
 	oneFileSystem bool
+	unsettled     unsettled
 
 	files chan *fileJob
 
@@ -44,10 +45,12 @@ type fileJob struct {
 	path string
 	node *snapshot.Node
 	fate fate
+	old  []blob.ID // its content when nothing but that can have changed
 	put  func(ctx context.Context, n *snapshot.Node) error
 }
 
 func (w *walk) run(ctx context.Context, targets []target, parent *snapshot.Snapshot) error {
+	w.unsettled = unsettledBy(parent)
 	w.wake = sync.NewCond(&w.mu)
 	w.files = make(chan *fileJob, 64)
 	outer := ctx
@@ -355,7 +358,8 @@ func (w *walk) leaf(ctx context.Context, path string, n, known *snapshot.Node, p
 		}
 		return put(ctx, n)
 	}
-	if unchanged(w.repo, n, known) {
+	alike := known != nil && n.SameFile(known)
+	if alike && !w.unsettled.has(n.ChangeTime) && durable(w.repo, known) {
 		n.Content, n.Xattrs = known.Content, known.Xattrs
 		w.sink.counts.file(same, n.Size)
 		w.progress.Add(1, int64(n.Size))
@@ -364,6 +368,9 @@ func (w *walk) leaf(ctx context.Context, path string, n, known *snapshot.Node, p
 	job := &fileJob{path: path, node: n, put: put}
 	if known != nil && known.Type == snapshot.File {
 		job.fate = changed
+	}
+	if alike {
+		job.old = known.Content
 	}
 	select {
 	case w.files <- job:
