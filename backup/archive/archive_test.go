@@ -225,32 +225,36 @@ func asNobody(t *testing.T) {
 	}
 }
 
+func keepWriting(path string, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			_, _ = f.WriteString("more")
+			_ = f.Close()
+		}
+	}
+}
+
 // A file that is written all the time is kept as it was read, and named.
 func TestFileThatKeepsChanging(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
 	path := filepath.Join(base, "busy.log")
 	write(t, path, strings.Repeat("x", 3<<20))
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-			if err == nil {
-				_, _ = f.WriteString("more")
-				_ = f.Close()
-			}
-		}
-	}()
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	for range 4 { // one alone may starve while all cores read
+		writers.Go(func() { keepWriting(path, stop) })
+	}
 	repo := newRepository(t)
 	res, err := archive.Run(t.Context(), repo, archive.Options{Host: "h"}, files(source.FileSet{Paths: []string{base}}))
 	close(stop)
-	<-done
+	writers.Wait()
 	if !errors.Is(err, backup.ErrIncomplete) || len(res.Problems) != 1 || !res.Problems[0].Kept || !errors.Is(res.Problems[0].Err, archive.ErrChanged) {
 		t.Fatalf("got %v, %+v, want one problem that says changed and kept", err, res)
 	}
