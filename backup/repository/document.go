@@ -38,6 +38,11 @@ func (r *Repository) saveDocument(ctx context.Context, kind storage.Kind, text [
 			return blob.ID{}, fmt.Errorf("%s cannot be read back before it is stored: memory or processor is faulty: %w", kind, backup.ErrDamaged)
 		}
 	}
+	if kind != storage.Lock {
+		if err := confirmed(ctx); err != nil {
+			return blob.ID{}, fmt.Errorf("save %s: %w", kind, err)
+		}
+	}
 	id := blob.Hash(sealed)
 	name := storage.Name{Kind: kind, ID: id.String()}
 	if err := r.storage.Save(ctx, name, sealed); err != nil {

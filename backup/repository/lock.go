@@ -62,7 +62,7 @@ func (r *Repository) Lock(ctx context.Context, mode LockMode) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock repository %s: %w", r.storage.Location(), err)
 	}
-	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.ctx, l.cancel = context.WithCancelCause(context.WithValue(ctx, lockKey{}, l))
 	if l.id != "" {
 		l.loops.Go(l.refreshLoop)
 		l.loops.Go(l.guard)
@@ -155,11 +155,12 @@ func (l *Lock) guard() {
 	})
 }
 
-// refreshLoop refreshes when it is time, and again at every tick while that
-// fails.
+// refreshLoop looks at every tick whether the lock is still there, and
+// refreshes it when it is time, again and again while that fails.
 func (l *Lock) refreshLoop() {
 	l.tick(func() {
 		if l.age() < refreshAge {
+			_ = l.confirm() // what else it says may pass
 			return
 		}
 		// Any other failure is tried again at the next tick; guard says when
@@ -179,6 +180,40 @@ func (l *Lock) tick(fn func()) {
 			fn()
 		case <-l.ctx.Done():
 			return
+		}
+	}
+}
+
+// lockKey is under which a lock's context carries the lock.
+type lockKey struct{}
+
+// confirmed is asked right before something becomes part of the repository or
+// is taken out of it: is the lock that ctx comes from still there? Whoever has
+// removed it relies on our being gone, and the next tick may be too late. A
+// context without a lock has nothing to lose.
+func confirmed(ctx context.Context) error {
+	if l, ok := ctx.Value(lockKey{}).(*Lock); ok && l.Held() {
+		return l.confirm()
+	}
+	return nil
+}
+
+// confirm looks for the lock on the storage. A refresh may give it another
+// name meanwhile.
+func (l *Lock) confirm() error {
+	for {
+		id := l.current()
+		_, err := l.repo.storage.Stat(l.ctx, storage.Name{Kind: storage.Lock, ID: id})
+		switch {
+		case l.ctx.Err() != nil:
+			return context.Cause(l.ctx)
+		case err == nil:
+			return nil
+		case !absent(err):
+			return fmt.Errorf("look for our lock: %w", err)
+		case id == l.current():
+			l.lose(errors.New("somebody has removed it"))
+			return context.Cause(l.ctx)
 		}
 	}
 }

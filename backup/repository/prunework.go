@@ -44,6 +44,9 @@ func (p *pruner) doomed() (ids []blob.ID) {
 const removers = 4
 
 func (p *pruner) removePacks(ctx context.Context, ids []blob.ID) error {
+	if err := confirmed(ctx); err != nil {
+		return fmt.Errorf("remove packs: %w", err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(removers)
 	for _, id := range ids {
@@ -111,6 +114,9 @@ func (p *pruner) renewIndex(ctx context.Context) error {
 		if _, err := p.repo.saveIndexFile(ctx, batch); err != nil {
 			return err
 		}
+	}
+	if err := confirmed(ctx); err != nil {
+		return fmt.Errorf("remove old index files: %w", err)
 	}
 	for _, id := range old {
 		if err := p.repo.remove(ctx, storage.Name{Kind: storage.Index, ID: id}); err != nil && !absent(err) {
