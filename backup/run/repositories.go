@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"emrvault/appliance/errs"
@@ -54,6 +53,9 @@ func (s *Repositories) Create(ctx context.Context, name, location string) (plan.
 	if err != nil {
 		return plan.Repository{}, err
 	}
+	if err := s.freePlace(ctx, location); err != nil {
+		return plan.Repository{}, closing(err, st)
+	}
 	word, fresh, err := s.word(ctx, key)
 	if err != nil {
 		return plan.Repository{}, closing(err, st)
@@ -98,7 +100,7 @@ func (s *Repositories) place(ctx context.Context, name, location string) (storag
 	if !plan.GoodName(name) {
 		return nil, "", errs.New(errs.Invalid, "plan.invalid.name", "value", name)
 	}
-	if !strings.HasPrefix(location, "s3:") && !filepath.IsAbs(location) {
+	if !remote(location) && !filepath.IsAbs(location) {
 		return nil, "", errs.New(errs.Invalid, "plan.invalid.location", "value", location)
 	}
 	list, err := s.parts.Book.Repositories(ctx)

@@ -8,11 +8,8 @@ import (
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
-	"emrvault/backup/plan"
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
-	"emrvault/backup/source"
-	"emrvault/backup/source/all"
 )
 
 // Restore hands in a restore and gives the job. The target must be a folder
@@ -30,40 +27,13 @@ func (r *Runner) Restore(ctx context.Context, req RestoreRequest, by string) (jo
 		return 0, errs.New(errs.Invalid, "run.restore.target", "value", req.Target)
 	}
 	req.Target = filepath.Clean(req.Target)
-	if err := r.freeTarget(ctx, p, req.Target); err != nil {
+	if err := r.freeTarget(ctx, req.Target); err != nil {
 		return 0, err
 	}
 	handed, err := r.Jobs.Submit(ctx, jobs.Request{
 		Kind: KindRestore, Key: "restore/" + req.Target, Params: req, Trigger: jobs.Manual, By: by,
 	})
 	return handed.ID, err
-}
-
-// freeTarget refuses places that live systems, repositories or the box use.
-func (r *Runner) freeTarget(ctx context.Context, p plan.Point, target string) error {
-	owner, err := r.Book.PlanByID(ctx, p.Plan)
-	if err != nil {
-		return err
-	}
-	repositories, err := r.Book.Repositories(ctx)
-	if err != nil {
-		return err
-	}
-	taken := []string{r.Layout.Data}
-	for _, kind := range all.Kinds() {
-		if kind.Name == owner.Source.Kind {
-			taken = append(taken, places(kind, owner.Source)...)
-		}
-	}
-	for _, place := range repositories {
-		taken = append(taken, place.Location)
-	}
-	for _, t := range taken {
-		if source.Overlap(target, t) {
-			return errs.New(errs.Conflict, "run.restore.live", "target", target, "place", t)
-		}
-	}
-	return nil
 }
 
 // restore is the job kind.
