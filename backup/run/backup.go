@@ -185,25 +185,27 @@ func (a *attempt) room(ctx context.Context) error {
 }
 
 // archive turns the source's view into a snapshot. partial is told when some
-// of it could not be read: the snapshot exists all the same.
+// of it could not be read, or the repository has lost packs: the snapshot
+// exists all the same.
 func (a *attempt) archive(ctx context.Context) (partial, err error) {
 	a.job.Stage(backup.StageCapture)
+	excludes, err := a.leaveOut(ctx)
+	if err != nil {
+		return nil, err
+	}
 	options := archive.Options{
 		Host: a.Host, Tags: []string{a.plan.Tag()}, Time: a.Now(), Program: a.program(),
-		Scratch: a.Layout.Scratch(), Progress: a.job,
+		Scratch: a.Layout.Scratch(), Excludes: excludes, Progress: a.job,
 	}
 	a.result, err = archive.Run(ctx, a.repo, options, func(ctx context.Context, sink source.Sink) error {
 		var err error
 		a.capture, err = a.source.Capture(ctx, sink)
 		return err
 	})
-	if errors.Is(err, backup.ErrIncomplete) && a.result != nil {
+	if a.result != nil {
 		return err, nil
 	}
-	if err != nil {
-		return nil, a.because(err)
-	}
-	return nil, nil
+	return nil, a.because(err)
 }
 
 // because puts what the source said before in front of why the capture failed.
@@ -275,6 +277,8 @@ func (a *attempt) afterwards(ctx context.Context, partial error) error {
 		return context.Cause(ctx)
 	case a.capture != nil && a.capture.Damaged:
 		return incomplete(backup.ErrDamaged, "run.partial.damaged", "plan", a.plan.Label())
+	case len(a.result.Lost) > 0:
+		return incomplete(partial, "run.partial.lost", "n", len(a.result.Lost), "repository", a.place.Name)
 	case partial != nil:
 		problems := a.result.Problems
 		return incomplete(partial, "run.partial.unreadable", "n", len(problems), "first", problems[0].Path)

@@ -92,3 +92,34 @@ func unoccupied(folder string) error {
 	}
 	return nil
 }
+
+// leaveOut gives the patterns of what a backup must not take along when its
+// source lies around it: the key of the box, which opens every sealed word;
+// scratch, where drills lay out what is in the repositories; and the
+// repositories themselves, which would grow by their own size each night.
+func (a *attempt) leaveOut(ctx context.Context) (patterns []string, err error) {
+	repositories, err := a.Book.Repositories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	private := []string{a.Layout.Secret(), a.Layout.Scratch()}
+	for _, place := range repositories {
+		if !remote(place.Location) {
+			private = append(private, place.Location)
+		}
+	}
+	for _, taken := range inUse([]plan.Plan{a.plan}) {
+		for _, place := range private {
+			if source.Overlap(taken, place) && !slices.Contains(patterns, literal(place)) {
+				patterns = append(patterns, literal(place))
+				a.job.Log("run.log.leftout", "path", place)
+			}
+		}
+	}
+	return patterns, nil
+}
+
+// literal turns a path into a pattern that means just this path.
+func literal(path string) string {
+	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"emrvault/appliance/errs"
+	"emrvault/appliance/jobs"
 	"emrvault/backup/drill/drilltest"
 	"emrvault/backup/plan"
 	"emrvault/backup/run"
@@ -99,5 +100,35 @@ func TestRestoreKeepsOutOfEveryLivePlace(t *testing.T) {
 	}
 	if _, err := b.Runner.Restore(t.Context(), run.RestoreRequest{Point: points[0].ID, Target: b.Path("back")}, "somebody"); err != nil {
 		t.Errorf("a new folder: got %v, want it taken", err)
+	}
+}
+
+// Who protects the whole machine protects the box too, but neither the key
+// that opens its sealed words nor the repository the backup goes to.
+func TestBackupLeavesKeyAndRepositoryOut(t *testing.T) {
+	t.Parallel()
+	b := drilltest.Open(t)
+	write(t, b.Path("emr/patient.xml"))
+	b.Plan(plan.Plan{Name: "all", Source: b.Files()})
+	if job := b.Backup("all"); job.State != jobs.Succeeded {
+		t.Fatalf("backup: got %s (%v)", job.State, job.Failure)
+	}
+	point := b.Points("all")[0].ID
+	for _, c := range []struct {
+		path string
+		want bool
+	}{
+		{"emr/patient.xml", true},
+		{"data/emrvault.db", true},
+		{"data/secret/box.key", false},
+		{"repository/config", false},
+	} {
+		file, err := b.Runner.OpenFile(t.Context(), point, b.Path(c.path))
+		if err == nil {
+			err = file.Close()
+		}
+		if got := err == nil; got != c.want {
+			t.Errorf("%s in the point: got %v (%v), want %v", c.path, got, err, c.want)
+		}
 	}
 }

@@ -49,7 +49,8 @@ func (r *Runner) backupEnded(ctx context.Context, job jobs.Job) error {
 // one that is interrupted again and again.
 const lastAttempt = 3
 
-// tellBackup opens a ticket for a failed backup and for a damaged source. What
+// tellBackup opens a ticket for a failed backup, for a damaged source, and for a
+// repository that has lost packs. What
 // a person has cancelled is known to that person; what a power cut has
 // interrupted is repeated by itself.
 func (r *Runner) tellBackup(ctx context.Context, job jobs.Job, p plan.Plan, record plan.Run) error {
@@ -58,6 +59,8 @@ func (r *Runner) tellBackup(ctx context.Context, job jobs.Job, p plan.Plan, reco
 	switch {
 	case damaged:
 		key = "run.ticket.damaged"
+	case record.Note.Key == "run.partial.lost":
+		key = "run.ticket.lost"
 	case job.State == jobs.Failed, job.State == jobs.Interrupted && job.Attempt >= lastAttempt:
 		key = "run.ticket.failed"
 	default:
