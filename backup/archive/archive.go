@@ -51,6 +51,7 @@ type Result struct {
 	Snapshot *snapshot.Snapshot
 	Summary  snapshot.Summary
 	Problems []Problem
+	Lost     []blob.ID // packs that older points may need and the repository has no more
 }
 
 // ErrChanged marks a file that changed while it was read, each time it was
@@ -61,7 +62,9 @@ var ErrChanged = errors.New("file changed while it was read")
 // append lock itself and works under the lock's context.
 //
 // When sources could not be read, the snapshot exists, the result lists the
-// problems, and the error wraps backup.ErrIncomplete.
+// problems, and the error wraps backup.ErrIncomplete. When the repository has
+// lost packs, the snapshot is whole all the same, for it relies on none of
+// them; the error beside the result then wraps backup.ErrDamaged.
 func Run(ctx context.Context, repo *repository.Repository, opts Options, capture func(ctx context.Context, sink source.Sink) error) (*Result, error) {
 	opts, err := opts.filled()
 	if err != nil {
@@ -80,7 +83,7 @@ func Run(ctx context.Context, repo *repository.Repository, opts Options, capture
 	if err != nil {
 		return nil, err
 	}
-	return result, r.incomplete()
+	return result, errors.Join(r.incomplete(), r.damage())
 }
 
 func (o Options) filled() (Options, error) {
@@ -112,11 +115,13 @@ type run struct {
 
 	mu       sync.Mutex
 	problems []Problem
+
+	lost []blob.ID // packs that were passed over
 }
 
 func (r *run) make(ctx context.Context, capture func(context.Context, source.Sink) error) (*Result, error) {
-	if err := r.repo.LoadIndex(ctx); err != nil {
-		return nil, fmt.Errorf("load index: %w", err)
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
 	}
 	s := newSink(r)
 	defer s.close()
@@ -139,8 +144,25 @@ func (r *run) make(ctx context.Context, capture func(context.Context, source.Sin
 	if err := r.record(ctx, sn); err != nil {
 		return nil, err
 	}
-	return &Result{Snapshot: sn, Summary: sum, Problems: r.problems}, nil
+	return &Result{Snapshot: sn, Summary: sum, Problems: r.problems, Lost: r.lost}, nil
 }
+
+// prepare learns what the repository has. What its index promises and its
+// storage does not hold is not relied on.
+func (r *run) prepare(ctx context.Context) (err error) {
+	if err := r.repo.LoadIndex(ctx); err != nil {
+		return fmt.Errorf("load index: %w", err)
+	}
+	if r.lost, err = r.repo.PassOverLost(ctx); err != nil {
+		return fmt.Errorf("look for lost packs: %w", err)
+	}
+	for _, id := range r.lost {
+		r.opts.Progress.Problem("pack "+id.Short(), errLost)
+	}
+	return nil
+}
+
+var errLost = fmt.Errorf("it is missing or cut short: %w; what is still at hand of it is stored again, older points may need the rest, run a check", backup.ErrDamaged)
 
 func (r *run) describe(s *sink, root blob.ID) *snapshot.Snapshot {
 	sn := &snapshot.Snapshot{
@@ -198,4 +220,11 @@ func (r *run) incomplete() error {
 	slices.SortFunc(r.problems, func(a, b Problem) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) })
 	first := r.problems[0]
 	return fmt.Errorf("%w: %d, first %s: %w", backup.ErrIncomplete, len(r.problems), first.Path, first.Err)
+}
+
+func (r *run) damage() error {
+	if len(r.lost) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d packs of the repository are lost, pack %s: %w", len(r.lost), r.lost[0].Short(), errLost)
 }
