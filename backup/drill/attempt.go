@@ -28,6 +28,7 @@ type attempt struct {
 	last    *Verdict // the last one that passed, nil: none
 
 	repo *repository.Repository
+	lock *repository.Lock // until all of the point has been compared: no prune takes its packs away
 	sn   *snapshot.Snapshot
 	dir  string // restored data, "" until there is some
 
@@ -200,6 +201,9 @@ func (a *attempt) prepare(ctx context.Context) (plan.Note, error) {
 	if _, err := a.repo.RemoveOwnStaleLocks(ctx); err != nil {
 		return plan.Note{}, fmt.Errorf("remove stale locks: %w", err)
 	}
+	if a.lock, err = a.repo.Lock(ctx, repository.Read); err != nil {
+		return plan.Note{}, fmt.Errorf("lock repository for the drill: %w", err)
+	}
 	a.sn, err = snapshot.Load(ctx, a.repo, a.point.Snapshot)
 	if errors.Is(err, backup.ErrNotFound) {
 		return plan.Note{}, lost{fmt.Errorf("snapshot of point %s: %w", a.point.Short(), err)}
@@ -219,7 +223,7 @@ func (l lost) Unwrap() error { return l.error }
 // restore brings everything back; from here the RTO counts.
 func (a *attempt) restore(ctx context.Context) (plan.Note, error) {
 	a.began = a.Now()
-	result, err := restore.Run(ctx, a.repo, a.sn, restore.Options{Target: a.dir, Progress: a.job})
+	result, err := restore.Run(ctx, a.repo, a.sn, restore.Options{Target: a.dir, Temporary: true, Progress: a.job})
 	if result == nil {
 		return plan.Note{}, err
 	}
@@ -246,10 +250,12 @@ func first[T any](list []T) []T { return list[:min(shown, len(list))] }
 
 // compare reads every file back and compares it with what the snapshot says.
 func (a *attempt) compare(ctx context.Context) (plan.Note, error) {
-	result, err := restore.Verify(ctx, a.repo, a.sn, a.dir, restore.VerifyOptions{Progress: a.job})
+	//nolint:contextcheck // The lock's context is this one, and ends with the lock.
+	result, err := restore.Verify(a.lock.Context(), a.repo, a.sn, a.dir, restore.VerifyOptions{Progress: a.job})
 	if result == nil {
 		return plan.Note{}, err
 	}
+	err = errors.Join(err, a.unlock())
 	a.verdict.Figures.Files, a.verdict.Figures.Bytes = result.Files, result.Bytes
 	for _, m := range first(result.Mismatches) {
 		a.verdict.Checks = append(a.verdict.Checks, Check{
@@ -265,4 +271,13 @@ func (a *attempt) compare(ctx context.Context) (plan.Note, error) {
 		Detail: plan.Say("drill.detail.compare", "files", result.Files, "bytes", plan.Size(result.Bytes)),
 	})
 	return plan.Say("drill.detail.compare", "files", result.Files, "bytes", plan.Size(result.Bytes)), nil
+}
+
+// unlock lets others change the repository again.
+func (a *attempt) unlock() error {
+	lock := a.lock
+	if a.lock = nil; lock == nil {
+		return nil
+	}
+	return lock.Unlock()
 }

@@ -53,7 +53,7 @@ func (r *run) entry(e *entry) error {
 	if err := at.clear(e.in, e.node.Name); err != nil {
 		return err
 	}
-	if err := at.dir.Symlink(e.node.LinkTarget, e.node.Name); err != nil {
+	if err := at.symlink(e.node.LinkTarget, e.node.Name); err != nil {
 		return fmt.Errorf("make link: %w", err)
 	}
 	r.others.Add(1)

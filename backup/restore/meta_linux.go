@@ -32,7 +32,7 @@ func (r *run) folderMeta(f *folder) error {
 		return err
 	}
 	defer r.tree.give(f)
-	return r.meta(at.fd, f.node, f.path)
+	return r.meta(int(at.fd), f.node, f.path)
 }
 
 func (r *run) meta(fd int, n *snapshot.Node, path string) error {
@@ -95,14 +95,14 @@ func (r *run) setXattrs(n *snapshot.Node, path string, set func(name string, val
 
 // entryMeta works on a name in an open folder and never follows a link.
 func (r *run) entryMeta(at *place, e *entry) error {
-	n, dir := e.node, at.fd
+	n, dir := e.node, int(at.fd)
 	if r.root {
 		if err := unix.Fchownat(dir, n.Name, int(n.UID), int(n.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return fmt.Errorf("set owner: %w", err)
 		}
 	}
 	if n.Type != snapshot.Symlink {
-		if err := at.dir.Chmod(n.Name, n.Mode&settable); err != nil {
+		if err := at.chmod(n.Name, n.Mode&settable); err != nil {
 			return fmt.Errorf("set mode: %w", err)
 		}
 	}
@@ -122,7 +122,7 @@ func makeSpecial(at *place, n *snapshot.Node) error {
 	kind := map[snapshot.NodeType]uint32{
 		snapshot.Device: unix.S_IFBLK, snapshot.CharDevice: unix.S_IFCHR, snapshot.Fifo: unix.S_IFIFO,
 	}[n.Type]
-	if err := unix.Mknodat(at.fd, n.Name, kind|0o600, int(n.Device)); err != nil {
+	if err := unix.Mknodat(int(at.fd), n.Name, kind|0o600, int(n.Device)); err != nil {
 		return fmt.Errorf("make %s: %w", n.Type, err)
 	}
 	return nil

@@ -52,7 +52,7 @@ type basicInfo struct {
 const kept = windows.FILE_ATTRIBUTE_READONLY | windows.FILE_ATTRIBUTE_HIDDEN |
 	windows.FILE_ATTRIBUTE_SYSTEM | windows.FILE_ATTRIBUTE_ARCHIVE
 
-func (r *run) fileMeta(f *file) error { return setBasic(f.handle, f.node) }
+func (r *run) fileMeta(f *file) error { return setBasic(f.handle.File, f.node) }
 
 func setBasic(f *os.File, n *snapshot.Node) error {
 	info := basicInfo{Written: filetime(n.ModTime), Accessed: filetime(n.AccessTime)}

@@ -15,16 +15,12 @@ type output int
 // output opens a file by its name in the folder, without following a link. A
 // new one must not be there yet.
 func (at *place) output(name string, fresh bool) (output, error) {
-	flags := unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	flags := unix.O_WRONLY
 	if fresh {
 		flags |= unix.O_CREAT | unix.O_EXCL
 	}
-	for {
-		fd, err := unix.Openat(at.fd, name, flags, 0o600)
-		if !errors.Is(err, unix.EINTR) {
-			return output(fd), err
-		}
-	}
+	fd, err := openat(int(at.fd), name, flags)
+	return output(fd), err
 }
 
 // WriteAt writes all of data at an offset.
@@ -47,6 +43,9 @@ func (o output) WriteAt(data []byte, offset int64) (int, error) {
 
 // Truncate sets the length.
 func (o output) Truncate(size int64) error { return unix.Ftruncate(int(o), size) }
+
+// durable leaves it to places.sync, which does it for all files at once.
+func (o output) durable() error { return nil }
 
 // Close gives the descriptor back.
 func (o output) Close() error { return unix.Close(int(o)) }

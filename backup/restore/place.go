@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"emrvault/backup/snapshot"
@@ -36,11 +37,12 @@ func (f *folder) rel() string {
 // maxOpenFolders bounds the descriptors that places keeps.
 const maxOpenFolders = 128
 
-// places opens folders of the target. Every step goes through os.Root, so no
-// link, old or new, leads out of it; an open folder spares the way from the
-// target down for each file in it.
+// places opens folders of the target, each by one name from the folder above
+// and never through a link, so none, old or new, leads out of the target. An
+// open folder spares the way from the target down for each file in it.
 type places struct {
 	root *os.Root
+	base *os.File // the target; syncing it hears of every fault since it was opened
 	mu   sync.Mutex
 	open map[*folder]*place
 	tick int
@@ -48,39 +50,77 @@ type places struct {
 
 // place is an open folder in use by refs workers.
 type place struct {
-	dir    *os.Root
-	handle *os.File // the same folder, for calls that want a descriptor
-	fd     int      // of handle
-	refs   int
-	used   int
+	fd   descriptor
+	refs int
+	used int
+
+	tree   *places
+	folder *folder
+	mu     sync.Mutex
+	root   *os.Root // nil until somebody asks
 }
 
-func newPlaces(root *os.Root) *places { return &places{root: root, open: map[*folder]*place{}} }
+func newPlaces(root *os.Root) (*places, error) {
+	base, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open target: %w", err), root.Close())
+	}
+	return &places{root: root, base: base, open: map[*folder]*place{}}, nil
+}
 
 // take opens a folder that exists; give it back.
 func (p *places) take(f *folder) (*place, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tick++
-	if at, ok := p.open[f]; ok {
-		at.refs++
+	way := []*folder{f}
+	for g := f; p.open[g] == nil && g.up != nil; g = g.up {
+		way = append(way, g.up)
+	}
+	for _, g := range slices.Backward(way) {
+		if err := p.enter(g); err != nil {
+			return nil, fmt.Errorf("open folder: %w", err)
+		}
+	}
+	at := p.open[f]
+	at.refs++
+	return at, nil
+}
+
+// enter opens a folder from the one above it, which is open.
+func (p *places) enter(f *folder) error {
+	if at := p.open[f]; at != nil {
 		at.used = p.tick
-		return at, nil
+		return nil
+	}
+	up := p.open[f.up]
+	if up != nil {
+		up.refs++
+		defer func() { up.refs-- }()
 	}
 	if err := p.shrink(); err != nil {
-		return nil, err
+		return err
 	}
-	dir, err := p.root.OpenRoot(f.rel())
+	fd, err := p.descend(up, f)
 	if err != nil {
-		return nil, fmt.Errorf("open folder: %w", err)
+		return err
 	}
-	handle, err := dir.Open(".")
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open folder: %w", err), dir.Close())
+	p.open[f] = &place{fd: fd, used: p.tick, tree: p, folder: f}
+	return nil
+}
+
+// dir is the folder for what takes more than one call of the system.
+func (at *place) dir() (*os.Root, error) {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.root == nil {
+		dir, err := at.tree.root.OpenRoot(at.folder.rel())
+		if err != nil {
+			return nil, fmt.Errorf("open folder: %w", err)
+		}
+		at.root = dir
 	}
-	at := &place{dir: dir, handle: handle, fd: int(handle.Fd()), refs: 1, used: p.tick}
-	p.open[f] = at
-	return at, nil
+	return at.root, nil
 }
 
 func (p *places) give(f *folder) {
@@ -110,7 +150,13 @@ func (p *places) shrink() error {
 	return at.close()
 }
 
-func (at *place) close() error { return errors.Join(at.handle.Close(), at.dir.Close()) }
+func (at *place) close() error {
+	err := at.fd.Close()
+	if at.root != nil {
+		err = errors.Join(err, at.root.Close())
+	}
+	return err
+}
 
 func (p *places) close() error {
 	p.mu.Lock()
@@ -120,7 +166,7 @@ func (p *places) close() error {
 		errs = append(errs, at.close())
 	}
 	p.open = nil
-	return errors.Join(append(errs, p.root.Close())...)
+	return errors.Join(append(errs, p.base.Close(), p.root.Close())...)
 }
 
 // make makes a folder and those above it. Something else of that name, a link
@@ -148,21 +194,25 @@ func (p *places) makeIn(f *folder) (old bool, err error) {
 		return false, err
 	}
 	defer p.give(f.up)
-	err = up.dir.Mkdir(f.name, private)
+	err = up.mkdir(f.name)
 	if !errors.Is(err, fs.ErrExist) {
 		return false, err
 	}
-	info, err := up.dir.Lstat(f.name)
+	dir, err := up.dir()
+	if err != nil {
+		return false, err
+	}
+	info, err := dir.Lstat(f.name)
 	if err != nil {
 		return false, err
 	}
 	if info.IsDir() {
 		return true, nil
 	}
-	if err := up.dir.Remove(f.name); err != nil {
+	if err := dir.Remove(f.name); err != nil {
 		return false, err
 	}
-	return false, up.dir.Mkdir(f.name, private)
+	return false, dir.Mkdir(f.name, private)
 }
 
 // clear makes room for an entry in a folder that was there before.
@@ -170,8 +220,21 @@ func (at *place) clear(f *folder, name string) error {
 	if !f.old {
 		return nil
 	}
-	if err := at.dir.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir, err := at.dir()
+	if err != nil {
+		return err
+	}
+	if err := dir.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("replace it: %w", err)
 	}
 	return nil
+}
+
+// remove takes an entry away.
+func (at *place) remove(name string) error {
+	dir, err := at.dir()
+	if err != nil {
+		return err
+	}
+	return dir.Remove(name)
 }

@@ -211,19 +211,23 @@ func (r *run) deleteOthers(f *folder, keep map[string]bool) error {
 		return err
 	}
 	defer r.tree.give(f)
-	dir, err := at.dir.Open(".")
+	dir, err := at.dir()
+	if err != nil {
+		return err
+	}
+	list, err := dir.Open(".")
 	if err != nil {
 		return fmt.Errorf("list folder: %w", err)
 	}
-	names, err := dir.Readdirnames(-1)
-	if err = errors.Join(err, dir.Close()); err != nil {
+	names, err := list.Readdirnames(-1)
+	if err = errors.Join(err, list.Close()); err != nil {
 		return fmt.Errorf("list folder: %w", err)
 	}
 	for _, name := range names {
 		if chosen, _ := r.chosen.of(path.Join(f.path, name)); keep[name] || !chosen {
 			continue
 		}
-		if err := at.dir.RemoveAll(name); err != nil {
+		if err := dir.RemoveAll(name); err != nil {
 			return fmt.Errorf("delete %q: %w", name, err)
 		}
 		r.deleted.Add(1)

@@ -30,6 +30,7 @@ type Options struct {
 	Verify        bool // read everything again afterwards
 	Devices       bool // make device nodes, when run by root
 	Sparse        bool // leave holes where pieces are nothing but zeros
+	Temporary     bool // the target will be looked at and deleted: nothing in it need survive a power cut
 
 	Progress backup.Progress // nil is silent
 }
@@ -111,9 +112,14 @@ func (r *run) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.tree, err = newPlaces(root); err != nil {
+		return err
+	}
 	r.opts.Progress.Stage(backup.StageRestore)
-	r.tree = newPlaces(root)
 	err = r.fill(ctx, top)
+	if err == nil && !r.opts.Temporary {
+		err = r.settled()
+	}
 	if closeErr := r.tree.close(); err == nil {
 		err = closeErr
 	}
@@ -133,6 +139,15 @@ func (r *run) fill(ctx context.Context, top *snapshot.Node) error {
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// settled waits until the disk has everything: only then may a restore be
+// called done.
+func (r *run) settled() error {
+	if err := r.tree.sync(); err != nil {
+		return fmt.Errorf("write the restored files to disk: %w", err)
 	}
 	return nil
 }

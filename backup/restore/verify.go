@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -68,10 +68,14 @@ func Verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snaps
 	if err != nil {
 		return nil, fmt.Errorf("open folder to verify: %w", err)
 	}
-	v := &verifier{repo: repo, opts: opts, chosen: chosen, root: root, jobs: make(chan job, 64)}
+	tree, err := newPlaces(root)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{repo: repo, opts: opts, chosen: chosen, tree: tree, jobs: make(chan job, 64)}
 	opts.Progress.Stage(backup.StageVerify)
 	err = v.all(ctx, sn)
-	if err = errors.Join(err, root.Close()); err != nil {
+	if err = errors.Join(err, tree.close()); err != nil {
 		return v.result(), err
 	}
 	res := v.result()
@@ -81,17 +85,26 @@ func Verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snaps
 	return res, nil
 }
 
+// job is one entry to be compared.
 type job struct {
-	rel, path string
-	node      *snapshot.Node
+	in   *folder
+	path string
+	node *snapshot.Node
+}
+
+// seen is what the folder has under a name.
+type seen struct {
+	mode    fs.FileMode
+	size    int64
+	modTime time.Time
 }
 
 type verifier struct {
 	repo   *repository.Repository
 	opts   VerifyOptions
 	chosen choice
-	root   *os.Root
-	base   string
+	tree   *places
+	at     *folder // where the walk is
 	jobs   chan job
 
 	files, dirs, others, bytes atomic.Int64
@@ -123,7 +136,8 @@ func (v *verifier) all(ctx context.Context, sn *snapshot.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	v.base = path.Clean("/" + v.opts.Subtree)
+	base := path.Clean("/" + v.opts.Subtree)
+	v.at = &folder{path: base}
 	group, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error { return v.work(ctx) })
@@ -131,13 +145,14 @@ func (v *verifier) all(ctx context.Context, sn *snapshot.Snapshot) error {
 	group.Go(func() error {
 		defer close(v.jobs)
 		if !top.IsDir() {
-			return v.send(ctx, job{rel: top.Name, path: v.base, node: top})
+			return v.send(ctx, job{in: v.at, path: base, node: top})
 		}
 		w := snapshot.Walker{
 			Visit:   func(name string, n *snapshot.Node) error { return v.visit(ctx, name, n) },
+			Leave:   func(string, *snapshot.Node) error { v.at = v.at.up; return nil },
 			Problem: v.unreadable,
 		}
-		return w.Walk(ctx, v.repo, v.base, top.Subtree)
+		return w.Walk(ctx, v.repo, base, top.Subtree)
 	})
 	return group.Wait()
 }
@@ -149,14 +164,17 @@ func (v *verifier) unreadable(name string, err error) error {
 
 func (v *verifier) visit(ctx context.Context, name string, n *snapshot.Node) error {
 	chosen, below := v.chosen.of(name)
+	if !chosen && !below && n.IsDir() {
+		return fs.SkipDir
+	}
+	in := v.at
+	if n.IsDir() {
+		v.at = &folder{up: in, name: n.Name, path: name}
+	}
 	if !chosen {
-		if n.IsDir() && !below {
-			return fs.SkipDir
-		}
 		return nil
 	}
-	rel := strings.TrimPrefix(strings.TrimPrefix(name, v.base), "/")
-	return v.send(ctx, job{rel: rel, path: name, node: n})
+	return v.send(ctx, job{in: in, path: name, node: n})
 }
 
 func (v *verifier) send(ctx context.Context, j job) error {
@@ -179,37 +197,46 @@ func (v *verifier) work(ctx context.Context) error {
 	return nil
 }
 
+// compare looks at one entry. buf is memory for the next file.
 func (v *verifier) compare(ctx context.Context, j job, buf []byte) []byte {
-	rel := filepath.FromSlash(j.rel)
-	info, err := v.root.Lstat(rel)
+	at, err := v.tree.take(j.in)
 	if err != nil {
-		if left(j.node.Type) {
-			return buf // a restore leaves these out
-		}
-		v.wrong(j.path, "missing", string(j.node.Type), err.Error())
+		v.missing(j, err)
 		return buf
 	}
-	if kind(info.Mode()) != j.node.Type {
-		v.wrong(j.path, "type", string(j.node.Type), string(kind(info.Mode())))
+	defer v.tree.give(j.in)
+	was, err := at.look(j.node.Name)
+	if err != nil {
+		v.missing(j, err)
 		return buf
 	}
-	v.metadata(j, info)
+	if kind(was.mode) != j.node.Type {
+		v.wrong(j.path, "type", string(j.node.Type), string(kind(was.mode)))
+		return buf
+	}
+	v.metadata(j, was)
 	switch j.node.Type {
 	case snapshot.File:
 		v.files.Add(1)
-		buf = v.file(ctx, j, rel, info, buf)
+		buf = v.file(ctx, at, j, was, buf)
 		v.opts.Progress.Add(1, 0)
 	case snapshot.Dir:
 		v.dirs.Add(1)
 	case snapshot.Symlink:
 		v.others.Add(1)
-		if got, err := v.root.Readlink(rel); err != nil || got != j.node.LinkTarget {
+		if got, err := at.readlink(j.node.Name); err != nil || got != j.node.LinkTarget {
 			v.wrong(j.path, "target", j.node.LinkTarget, got)
 		}
 	default:
 		v.others.Add(1)
 	}
 	return buf
+}
+
+func (v *verifier) missing(j job, err error) {
+	if !left(j.node.Type) {
+		v.wrong(j.path, "missing", string(j.node.Type), err.Error())
+	}
 }
 
 // left says whether a restore may leave such an entry out.
@@ -237,21 +264,21 @@ func kind(mode fs.FileMode) snapshot.NodeType {
 	return "irregular"
 }
 
-func (v *verifier) metadata(j job, info fs.FileInfo) {
-	if want, got := j.node.Mode&settableMode, info.Mode()&settableMode; want != got && j.node.Type != snapshot.Symlink {
+func (v *verifier) metadata(j job, was seen) {
+	if want, got := j.node.Mode&settableMode, was.mode&settableMode; want != got && j.node.Type != snapshot.Symlink {
 		v.wrong(j.path, "mode", want.String(), got.String())
 	}
-	if want, got := j.node.ModTime, info.ModTime(); !sameMoment(want, got) {
+	if want, got := j.node.ModTime, was.modTime; !sameMoment(want, got) {
 		v.wrong(j.path, "time", want.UTC().String(), got.UTC().String())
 	}
 }
 
-func (v *verifier) file(ctx context.Context, j job, rel string, info fs.FileInfo, buf []byte) []byte {
-	if uint64(info.Size()) != j.node.Size {
-		v.wrong(j.path, "size", fmt.Sprint(j.node.Size), fmt.Sprint(info.Size()))
+func (v *verifier) file(ctx context.Context, at *place, j job, was seen, buf []byte) []byte {
+	if uint64(was.size) != j.node.Size {
+		v.wrong(j.path, "size", fmt.Sprint(j.node.Size), fmt.Sprint(was.size))
 		return buf
 	}
-	f, err := v.root.Open(rel)
+	f, err := at.input(j.node.Name)
 	if err != nil {
 		v.wrong(j.path, "unreadable", "its content", err.Error())
 		return buf

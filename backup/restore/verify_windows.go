@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"io"
 	"io/fs"
 	"time"
 )
@@ -11,4 +12,34 @@ const settableMode fs.FileMode = 0
 // sameMoment compares as finely as Windows keeps time, 100 ns.
 func sameMoment(want, got time.Time) bool {
 	return want.Truncate(100 * time.Nanosecond).Equal(got.Truncate(100 * time.Nanosecond))
+}
+
+// look tells what a name stands for, without following a link.
+func (at *place) look(name string) (seen, error) {
+	dir, err := at.dir()
+	if err != nil {
+		return seen{}, err
+	}
+	info, err := dir.Lstat(name)
+	if err != nil {
+		return seen{}, err
+	}
+	return seen{info.Mode(), info.Size(), info.ModTime()}, nil
+}
+
+func (at *place) readlink(name string) (string, error) {
+	dir, err := at.dir()
+	if err != nil {
+		return "", err
+	}
+	return dir.Readlink(name)
+}
+
+// input opens a file to be read.
+func (at *place) input(name string) (io.ReadCloser, error) {
+	dir, err := at.dir()
+	if err != nil {
+		return nil, err
+	}
+	return dir.Open(name)
 }

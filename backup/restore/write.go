@@ -251,7 +251,10 @@ func (r *run) settle(f *file) error {
 			return fmt.Errorf("set length: %w", err)
 		}
 	}
-	return r.fileMeta(f)
+	if err := r.fileMeta(f); err != nil || r.opts.Temporary {
+		return err
+	}
+	return f.handle.durable()
 }
 
 // fail names a file that cannot be restored whole.
@@ -278,7 +281,7 @@ func (r *run) discard(f *file) {
 	}
 	at, err := r.tree.take(f.in)
 	if err == nil {
-		err = at.dir.Remove(f.node.Name)
+		err = at.remove(f.node.Name)
 		r.tree.give(f.in)
 	}
 	if err != nil {
