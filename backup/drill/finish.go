@@ -19,7 +19,7 @@ func (a *attempt) finish(ctx context.Context, failure error) error {
 	stopped := ctx.Err() != nil
 	ctx = context.WithoutCancel(ctx)
 	if a.repo != nil {
-		if err := a.repo.Close(); err != nil {
+		if err := errors.Join(a.unlock(), a.repo.Close()); err != nil {
 			a.Log.WarnContext(ctx, "close repository after a drill", "drill", a.verdict.Number, "error", err)
 		}
 	}
@@ -70,14 +70,30 @@ func (a *attempt) judge(failure error) {
 		return
 	}
 	v.State, v.Proof, v.Percent = Passed, backup.Proven, 100
+	a.gaps()
+	v.NotProven = append(v.NotProven, plan.Say("drill.unproven.application"), plan.Say("drill.unproven.machine"))
+	if len(a.plan.Drill.Assertions) == 0 {
+		v.NotProven = append(v.NotProven, plan.Say("drill.unproven.assertions"))
+	}
+}
+
+// gaps takes back what a point that came back whole does not prove: names that
+// could not be read at the backup, databases that could not be had, or a point
+// that holds nothing at all.
+func (a *attempt) gaps() {
+	v := &a.verdict
 	if n := int64(a.point.Problems); n > 0 {
 		v.State, v.Proof = Partial, backup.PartlyProven
 		v.Percent = int(min(99, v.Figures.Files*100/(v.Figures.Files+n)))
 		v.NotProven = append(v.NotProven, plan.Say("drill.unproven.problems", "n", n))
 	}
-	v.NotProven = append(v.NotProven, plan.Say("drill.unproven.application"), plan.Say("drill.unproven.machine"))
-	if len(a.plan.Drill.Assertions) == 0 {
-		v.NotProven = append(v.NotProven, plan.Say("drill.unproven.assertions"))
+	if a.point.Damaged {
+		v.State, v.Proof, v.Percent = Partial, backup.PartlyProven, min(v.Percent, 99)
+		v.NotProven = append(v.NotProven, plan.Say("drill.unproven.damaged"))
+	}
+	if v.Figures.Files == 0 {
+		v.State, v.Proof, v.Percent = Partial, backup.Unproven, 0
+		v.NotProven = append(v.NotProven, plan.Say("drill.unproven.empty"))
 	}
 }
 
@@ -107,7 +123,14 @@ func (a *attempt) tellJob(failure error) error {
 	v := a.verdict
 	switch v.State {
 	case Partial:
-		return errs.Wrap(errs.Conflict, errPartly, "drill.partly", "number", v.Number, "n", a.point.Problems)
+		key := "drill.partly"
+		switch {
+		case v.Figures.Files == 0:
+			key = "drill.partly.empty"
+		case a.point.Damaged:
+			key = "drill.partly.damaged"
+		}
+		return errs.Wrap(errs.Conflict, errPartly, key, "number", v.Number, "n", a.point.Problems)
 	case Failed:
 		return errs.Wrap(errs.Conflict, failure, "drill.failed", "number", v.Number, "why", v.Failure.In(locale.English))
 	}

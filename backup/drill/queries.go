@@ -124,15 +124,18 @@ func lastPassed(tx *store.Tx, planID int64) (*Verdict, error) {
 	return &list[0], nil
 }
 
-// interrupt closes the records that a dead process left running.
-func interrupt(tx *store.Tx) error {
+// interrupt closes the records that a dead process left running. removed tells
+// whether nothing of a drill is left in scratch.
+func interrupt(tx *store.Tx, removed func(number string) bool) error {
 	list, _, err := selectVerdicts(tx, `d.state = 'running'`, -1, 0)
 	if err != nil {
 		return err
 	}
 	for _, v := range list {
 		v.State, v.Ended = Interrupted, tx.Now
-		v.Scratch.Removed, v.Scratch.At = true, tx.Now
+		if v.Scratch.Removed = removed(v.Number); v.Scratch.Removed {
+			v.Scratch.At = tx.Now
+		}
 		for i := range v.Steps {
 			if s := &v.Steps[i]; s.State == StepRunning || s.State == StepWaiting {
 				s.State = StepSkipped

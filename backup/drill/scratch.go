@@ -37,7 +37,11 @@ func (d *Drills) CleanScratch(ctx context.Context) (int, error) {
 	if removed > 0 {
 		d.Log.InfoContext(ctx, "removed what a dead process left in scratch", "folders", removed)
 	}
-	err = d.Store.Write(ctx, func(tx *store.Tx) error { return interrupt(tx) })
+	gone := func(number string) bool {
+		_, err := os.Lstat(d.folder(number))
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	err = d.Store.Write(ctx, func(tx *store.Tx) error { return interrupt(tx, gone) })
 	return removed, errors.Join(append(failed, err)...)
 }
 
@@ -73,6 +77,11 @@ func open(dir string) {
 	})
 }
 
+// folder is where a drill restores to.
+func (d *Drills) folder(number string) string {
+	return filepath.Join(d.Layout.Scratch(), "drill-"+number)
+}
+
 // room is what restoring a point takes: its bytes, a block for every file, a
 // tenth for what nobody thinks of, and a little more.
 func room(p plan.Point) int64 { return p.Bytes + p.Bytes/10 + p.Files*4096 + 64<<20 }
@@ -90,7 +99,7 @@ func (a *attempt) reserve() error {
 			return noRoom{a.verdict.Scratch}
 		}
 	}
-	a.dir = filepath.Join(scratch, "drill-"+a.verdict.Number)
+	a.dir = a.folder(a.verdict.Number)
 	if err := os.Mkdir(a.dir, 0o700); err != nil {
 		return fmt.Errorf("make folder for the drill: %w", err)
 	}
