@@ -67,7 +67,7 @@ func (s *Server) Routes() []Route {
 	if a.jobs != nil {
 		list = append(list,
 			Route{get, "/jobs/:id", identity.PlanRead, a.jobs.Show},
-			Route{get, "/jobs/:id/events", identity.PlanRead, a.jobs.Events},
+			Route{get, "/jobs/:id/events", identity.PlanRead, s.watched(identity.PlanRead, a.jobs.Events)},
 			Route{get, "/jobs/:id/live", identity.PlanRead, a.jobs.Live},
 			Route{post, "/jobs/:id/cancel", identity.PlanRun, a.jobs.Cancel},
 		)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"emrvault/appliance/identity"
 )
 
 // TestStream reads the live events of a job as a browser does.
@@ -116,5 +118,52 @@ func TestStop(t *testing.T) {
 	}
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("the stop took %s", took)
+	}
+}
+
+// TestStreamEndsWithItsSession: who has signed out, lost the right or been shut
+// out sees nothing more, also on a page that stands open.
+func TestStreamEndsWithItsSession(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(h *house, v *visitor)
+	}{
+		{"signed out", func(_ *house, v *visitor) { v.post("/sign-out") }},
+		{"shut out", func(h *house, _ *visitor) {
+			disabled := true
+			if _, err := h.people.Change(t.Context(), 2, identity.Change{Disabled: &disabled}); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"another password", func(h *house, _ *visitor) {
+			if err := h.people.SetPassword(t.Context(), 2, goodPassword+"!"); err != nil {
+				t.Error(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.watch = 20 * time.Millisecond
+			v := h.visitor(t).signIn("guest")
+			resp, err := v.client.Do(v.request("GET", "/jobs/1/events", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			events := eventsOf(resp)
+			shows(t, events, "63%")
+			time.Sleep(100 * time.Millisecond) // some looks at the session, which holds
+			h.jobs.read(t, 17)
+			shows(t, events, "80%")
+			c.end(h, v)
+			late := time.After(5 * time.Second)
+			for open := true; open; {
+				select {
+				case _, open = <-events:
+				case <-late:
+					t.Fatal("the stream goes on")
+				}
+			}
+		})
 	}
 }

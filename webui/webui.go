@@ -70,6 +70,7 @@ type Server struct {
 	handler  http.Handler
 	started  time.Time
 	done     chan struct{} // closed when the server begins to stop: streams end
+	watch    time.Duration // between two looks at the session of a stream
 }
 
 // New builds the site from its parts; templates and routes are checked here.
@@ -77,7 +78,7 @@ func New(p Parts) (*Server, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{parts: p, started: p.Now(), done: make(chan struct{})}
+	s := &Server{parts: p, started: p.Now(), done: make(chan struct{}), watch: watchEvery}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("prepare pages: %w", err)
 	}
