@@ -63,10 +63,14 @@ func (w streamWriter) Flush() {
 // Unwrap leads a http.ResponseController to the connection.
 func (w streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// isPassive says that a page asks by itself, to show what has changed: nobody
-// need sit before it. Such a request must not keep a session from running out.
+// reads says that a request asks for a page, or for its head alone.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// isPassive says that nobody need sit before it: a page asks by itself, to show
+// what has changed, or a program looks whether a page is there. Such a request
+// must not keep a session from running out, nor use its message up.
 func isPassive(r *http.Request) bool {
-	return r.Method == http.MethodGet && (r.Header.Get("HX-Request") != "" || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream"))
+	return r.Method == http.MethodHead || r.Method == http.MethodGet && (r.Header.Get("HX-Request") != "" || strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream"))
 }
 
 // peek reads the session of a passive request and leaves it as it is.
@@ -122,7 +126,7 @@ func (s *Server) log(c *gin.Context) {
 		"request", c.GetString("request"), "method", c.Request.Method, "route", c.FullPath(), "status", status,
 		"took", time.Since(began).Round(time.Microsecond), "address", c.RemoteIP(), "user", render.NameOf(c),
 	}
-	if c.Request.Method != http.MethodGet {
+	if !reads(c.Request) {
 		level = slog.LevelInfo
 	}
 	if len(c.Errors) > 0 {
@@ -277,7 +281,7 @@ func languageOf(c *gin.Context, site locale.Lang) locale.Lang {
 // backOf is the page a visitor stands on: of a form shown again it is where the
 // form came from, because its own address takes no GET.
 func backOf(r *http.Request) string {
-	if r.Method == http.MethodGet {
+	if reads(r) {
 		return r.URL.RequestURI()
 	}
 	from, err := url.Parse(r.Referer())
@@ -325,7 +329,7 @@ func (s *Server) guard(r Route) gin.HandlerFunc {
 }
 
 func (s *Server) turnAway(c *gin.Context) {
-	if c.Request.Method == http.MethodGet && !render.IsFragment(c) {
+	if reads(c.Request) && !render.IsFragment(c) {
 		c.Abort()
 		c.Redirect(http.StatusSeeOther, "/sign-in?next="+escape(c.Request.URL.RequestURI()))
 		return

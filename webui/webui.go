@@ -137,10 +137,11 @@ func (s *Server) engine() *gin.Engine {
 	e.NoMethod(func(c *gin.Context) { s.render.Status(c, http.StatusMethodNotAllowed) })
 	s.known = map[string]bool{}
 	for _, r := range s.Routes() {
+		e.Handle(r.Method, r.Path, s.guard(r), r.Handler)
 		if r.Method == http.MethodGet {
 			s.known[r.Path] = true
+			e.Handle(http.MethodHead, r.Path, s.guard(r), r.Handler)
 		}
-		e.Handle(r.Method, r.Path, s.guard(r), r.Handler)
 	}
 	return e
 }

@@ -57,6 +57,10 @@ func (p *PointPages) File(c render.Context) {
 	attachment(c, file.Name, "application/octet-stream")
 	c.Header("Content-Length", strconv.FormatInt(file.Size, 10))
 	c.Status(http.StatusOK)
+	if c.Request.Method == http.MethodHead {
+		p.settle(c, file.Close())
+		return
+	}
 	_, err = io.Copy(newMoving(c), file)
 	p.settle(c, errors.Join(err, file.Close()))
 }
@@ -80,6 +84,9 @@ func (p *PointPages) Zip(c render.Context) {
 	}
 	attachment(c, name+".zip", "application/zip")
 	c.Status(http.StatusOK)
+	if c.Request.Method == http.MethodHead {
+		return
+	}
 	p.settle(c, p.store.Zip(render.Ctx(c), point.ID, folder, newMoving(c)))
 }
 
