@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // Windows and small systems bring no time zones
+	"unicode"
 	"unicode/utf8"
 
 	"emrvault/appliance/errs"
@@ -90,7 +91,8 @@ func byVariable(name string) *setting {
 func why(key string, args ...any) error { return errs.New(errs.Invalid, key, args...) }
 
 func short(v string, most int) error {
-	if utf8.RuneCountInString(v) > most || strings.ContainsAny(v, "\r\n\x00") {
+	odd := func(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) }
+	if utf8.RuneCountInString(v) > most || !utf8.ValidString(v) || strings.ContainsFunc(v, odd) {
 		return why("config.want.text", "most", most)
 	}
 	return nil
