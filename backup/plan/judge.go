@@ -21,24 +21,54 @@ func (k Keep) Policy() retention.Policy {
 // The guards: nothing expires while the newest point is of a damaged source or
 // its drill has failed; the newest wholly proven point never expires. The
 // policy counts sound points only, so a bad one never takes the place of a
-// good one; a bad point goes when a newer proven one stands in its place.
+// good one; a bad point goes when a newer proven one stands in its place. A
+// point without a file beside others that hold some is bad: a share that is
+// not mounted looks just so.
+//
+// Clocks of boxes go wrong. The newest point is the one that was made last;
+// those dated after it were made under a wrong clock, or it was. They stay, and
+// the policy does not count them, or they would take the place of every point
+// to come.
 func Judge(live []Point, keep Keep, zone *time.Location) ([]PreviewPoint, error) {
 	out := make([]PreviewPoint, len(live))
 	for i, p := range live {
 		out[i].Point = p
 	}
 	slices.SortStableFunc(out, func(a, b PreviewPoint) int { return b.Point.AsOf.Compare(a.Point.AsOf) })
-	if err := applyPolicy(out, keep, zone); err != nil {
+	j := newJudge(out)
+	if err := j.applyPolicy(keep, zone); err != nil {
 		return nil, err
 	}
-	guard(out)
+	j.guard()
 	return out, nil
 }
 
-func applyPolicy(list []PreviewPoint, keep Keep, zone *time.Location) error {
+// judge is what Judge must know of all points before it can speak of one.
+type judge struct {
+	list   []PreviewPoint // by their moments, newest first
+	last   int            // the point that was made last
+	filled bool           // some point holds files
+}
+
+func newJudge(list []PreviewPoint) *judge {
+	j := &judge{list: list}
+	for i, p := range list {
+		if p.Point.ID > list[j.last].Point.ID {
+			j.last = i
+		}
+		j.filled = j.filled || p.Point.Files > 0
+	}
+	return j
+}
+
+func (j *judge) sound(p Point) bool { return p.Good() && (p.Files > 0 || !j.filled) }
+
+func (j *judge) misdated(p Point) bool { return p.AsOf.After(j.list[j.last].Point.AsOf) }
+
+func (j *judge) applyPolicy(keep Keep, zone *time.Location) error {
 	var sound []retention.Point
-	for _, p := range list {
-		if p.Point.Good() {
+	for _, p := range j.list {
+		if j.sound(p.Point) && !j.misdated(p.Point) {
 			sound = append(sound, retention.Point{ID: p.Point.Snapshot, Time: p.Point.AsOf})
 		}
 	}
@@ -50,26 +80,30 @@ func applyPolicy(list []PreviewPoint, keep Keep, zone *time.Location) error {
 		return errs.Wrap(errs.Invalid, err, "plan.invalid.keep.nothing")
 	}
 	for _, d := range retention.Apply(policy, sound, zone) {
-		i := slices.IndexFunc(list, func(p PreviewPoint) bool { return p.Point.Snapshot == d.ID })
-		list[i].Keep = d.Keep
+		i := slices.IndexFunc(j.list, func(p PreviewPoint) bool { return p.Point.Snapshot == d.ID })
+		j.list[i].Keep = d.Keep
 		for _, r := range d.Reasons {
-			list[i].Reasons = append(list[i].Reasons, Say(r.Key(), "period", r.Period))
+			j.list[i].Reasons = append(j.list[i].Reasons, Say(r.Key(), "period", r.Period))
 		}
 	}
 	return nil
 }
 
 // guard keeps what the policy would let go and must not.
-func guard(list []PreviewPoint) {
-	proven := slices.IndexFunc(list, func(p PreviewPoint) bool { return p.Point.Proof == backup.Proven && p.Point.Good() })
-	frozen := len(list) > 0 && !list[0].Point.Good()
-	for i := range list {
-		p := &list[i]
+func (j *judge) guard() {
+	proven := slices.IndexFunc(j.list, func(p PreviewPoint) bool {
+		return p.Point.Proof == backup.Proven && j.sound(p.Point) && !j.misdated(p.Point)
+	})
+	frozen := len(j.list) > 0 && !j.sound(j.list[j.last].Point)
+	for i := range j.list {
+		p := &j.list[i]
 		if p.Keep {
 			continue
 		}
-		bad := !p.Point.Good()
+		bad := !j.sound(p.Point)
 		switch {
+		case j.misdated(p.Point):
+			p.hold("plan.held.clock")
 		case frozen:
 			p.hold("plan.held.frozen")
 		case i == proven:

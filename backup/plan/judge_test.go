@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,12 +11,12 @@ import (
 )
 
 // nights makes points of consecutive nights, newest first. Each letter is one:
-// p proven, u unproven, d damaged, f failed its drill.
+// p proven, u unproven, d damaged, f failed its drill, e empty.
 func nights(letters string) []Point {
 	newest := time.Date(2026, 11, 22, 22, 0, 0, 0, time.UTC)
 	var list []Point
 	for i, c := range letters {
-		p := Point{ID: int64(i + 1), Snapshot: fmt.Sprintf("%02d", i), AsOf: newest.AddDate(0, 0, -i), Proof: backup.Unproven, Added: 100}
+		p := Point{ID: int64(len(letters) - i), Files: 7, Snapshot: fmt.Sprintf("%02d", i), AsOf: newest.AddDate(0, 0, -i), Proof: backup.Unproven, Added: 100}
 		switch c {
 		case 'p':
 			p.Proof, p.Percent = backup.Proven, 100
@@ -23,6 +24,8 @@ func nights(letters string) []Point {
 			p.Damaged = true
 		case 'f':
 			p.Failed = true
+		case 'e':
+			p.Files = 0
 		}
 		list = append(list, p)
 	}
@@ -44,6 +47,9 @@ func TestJudge(t *testing.T) {
 		{"a bad point is no daily point", "pdp", Keep{Daily: 2}, "k-k"},
 		{"a bad point stays until a newer one is proven", "udu", Keep{Last: 1}, "kh-"},
 		{"a bad point goes behind a proven one", "upd", Keep{Last: 2}, "kk-"},
+		{"an empty share freezes all", "eeepu", Keep{Last: 1}, "hhhkh"},
+		{"an empty point goes behind a proven one", "upe", Keep{Last: 2}, "kk-"},
+		{"a source that was always empty", "eee", Keep{Last: 1}, "k--"},
 		{"nothing but damage", "ddd", Keep{Last: 1}, "hhh"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,6 +72,53 @@ func TestJudge(t *testing.T) {
 				}
 			}
 			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// A clock that goes wrong must not let the policy give up what was made under
+// the right one, nor what is made after it was set right.
+func TestJudgeUnderAWrongClock(t *testing.T) {
+	years := func(n int) func(Point) Point {
+		return func(p Point) Point { p.AsOf = p.AsOf.AddDate(n, 0, 0); return p }
+	}
+	for _, c := range []struct {
+		name  string
+		wrong func(Point) Point // date of the points the wrong clock made
+		made  string            // in the order they were made: r under the right clock, w under the wrong one
+		want  string            // in that order
+	}{
+		{"the battery is dead", years(-26), "rrrw", "hhhk"},
+		{"and stays dead", years(-26), "rrrwwww", "hhh--kk"},
+		{"was far ahead and is right again", years(10), "rwwr", "khhk"},
+		{"and goes on", years(10), "rwwrrr", "-hh-kk"},
+		{"is right again after a dead battery", years(-26), "rwrr", "--kk"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			live := nights(strings.Repeat("u", len(c.made)))
+			slices.Reverse(live)
+			for i, clock := range c.made {
+				if clock == 'w' {
+					live[i] = c.wrong(live[i])
+				}
+			}
+			list, err := Judge(live, Keep{Last: 2}, time.UTC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(live))
+			for _, p := range list {
+				got[p.Point.ID-1] = '-'
+				if p.Keep {
+					got[p.Point.ID-1] = 'k'
+				}
+				if !p.Held.IsZero() {
+					got[p.Point.ID-1] = 'h'
+				}
+			}
+			if string(got) != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})

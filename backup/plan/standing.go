@@ -39,7 +39,9 @@ func (s *Standing) points(tx *store.Tx) error {
 		return err
 	}
 	s.Points, s.Newest = total, &list[0]
-	if s.Last, err = firstPoint(tx, live+` AND NOT t.damaged AND NOT t.failed`, s.Plan.ID); err != nil {
+	const good = ` AND NOT t.damaged AND NOT t.failed AND (t.files > 0 OR NOT EXISTS (
+		SELECT 1 FROM point o WHERE o.plan = t.plan AND o.expired_at IS NULL AND o.files > 0))`
+	if s.Last, err = firstPoint(tx, live+good, s.Plan.ID); err != nil {
 		return err
 	}
 	s.Proven, err = firstPoint(tx, live+` AND t.proof = 'proven'`, s.Plan.ID)
@@ -72,6 +74,8 @@ func (s *Standing) judge(now time.Time, site *time.Location) (string, Note) {
 		return StandNever, Say("plan.stand.never")
 	case s.Newest.Damaged:
 		return StandDamaged, Say("plan.stand.damaged", "at", s.Newest.AsOf.In(site))
+	case s.Newest.Files == 0 && s.Last.Files > 0:
+		return StandDamaged, Say("plan.stand.empty", "at", s.Newest.AsOf.In(site))
 	case s.Newest.Failed:
 		return StandUnsound, Say("plan.stand.unsound", "drill", s.Newest.Drill)
 	case !s.Plan.Enabled:

@@ -279,6 +279,8 @@ func (a *attempt) afterwards(ctx context.Context, partial error) error {
 		return incomplete(backup.ErrDamaged, "run.partial.damaged", "plan", a.plan.Label())
 	case len(a.result.Lost) > 0:
 		return incomplete(partial, "run.partial.lost", "n", len(a.result.Lost), "repository", a.place.Name)
+	case a.result.Summary.TotalFilesProcessed == 0:
+		return incomplete(backup.ErrNotFound, "run.partial.empty", "plan", a.plan.Label())
 	case partial != nil:
 		problems := a.result.Problems
 		return incomplete(partial, "run.partial.unreadable", "n", len(problems), "first", problems[0].Path)

@@ -39,3 +39,35 @@ func TestLostPacksAreTold(t *testing.T) {
 		t.Errorf("drill of the new point: got %s, %+v", job.State, v.Failure)
 	}
 }
+
+// A share that is not mounted looks like an empty folder. The run says so, and
+// the points that hold something stay, however long it lasts.
+func TestEmptiedSourceIsToldAndExpiresNothing(t *testing.T) {
+	t.Parallel()
+	b := drilltest.Open(t)
+	docs(b, plan.Keep{Last: 1})
+	b.Backup("docs")
+	if err := os.RemoveAll(b.Path("emr")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(b.Path("emr"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		b.Clock.Move(24 * time.Hour)
+		if job := b.Backup("docs"); job.State != jobs.Partial {
+			t.Errorf("got %s (%v), want partial", job.State, job.Failure)
+		}
+	}
+	points := b.Points("docs")
+	if last := points[len(points)-1]; len(points) != 4 || last.Files == 0 {
+		t.Errorf("got %d points, the oldest with %d files; want all four", len(points), last.Files)
+	}
+	if told := b.Desk.Told(); !slices.Contains(told, "run.ticket.empty") {
+		t.Errorf("tickets: got %v, want one of the empty source", told)
+	}
+	s, err := b.Book.Standing(t.Context(), "docs")
+	if err != nil || s.State != plan.StandDamaged || s.Last == nil || s.Last.Files == 0 {
+		t.Errorf("standing: got %s, last good %+v, %v; want damaged and the full point", s.State, s.Last, err)
+	}
+}

@@ -49,8 +49,8 @@ func (r *Runner) backupEnded(ctx context.Context, job jobs.Job) error {
 // one that is interrupted again and again.
 const lastAttempt = 3
 
-// tellBackup opens a ticket for a failed backup, for a damaged source, and for a
-// repository that has lost packs. What
+// tellBackup opens a ticket for a failed backup, for a damaged or empty source,
+// and for a repository that has lost packs. What
 // a person has cancelled is known to that person; what a power cut has
 // interrupted is repeated by itself.
 func (r *Runner) tellBackup(ctx context.Context, job jobs.Job, p plan.Plan, record plan.Run) error {
@@ -61,6 +61,8 @@ func (r *Runner) tellBackup(ctx context.Context, job jobs.Job, p plan.Plan, reco
 		key = "run.ticket.damaged"
 	case record.Note.Key == "run.partial.lost":
 		key = "run.ticket.lost"
+	case record.Note.Key == "run.partial.empty":
+		key = "run.ticket.empty"
 	case job.State == jobs.Failed, job.State == jobs.Interrupted && job.Attempt >= lastAttempt:
 		key = "run.ticket.failed"
 	default:
