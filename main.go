@@ -245,12 +245,13 @@ func (b *box) page(ctx context.Context, listen string, plain bool) (*webui.Serve
 	return server, listener, nil
 }
 
-// site is what the administrator set, as it is now.
+// site is what the administrator set, as it is now. The zone is the one the
+// plans run by: a new one holds from the next start, for all alike.
 func (b *box) site(hosts []string) func() webui.Site {
 	return func() webui.Site {
 		s := b.settings.Current()
 		return webui.Site{
-			Name: s.SiteName, Lang: s.Language, Zone: s.Zone, Hosts: hosts,
+			Name: s.SiteName, Lang: s.Language, Zone: b.book.Site(), Hosts: hosts,
 			SessionIdle: s.SessionIdle, SessionLife: s.SessionLife,
 		}
 	}

@@ -107,7 +107,7 @@ func (p *Pages) page(c render.Context, typed map[string]string, problem error) p
 func settingRow(lang locale.Lang, s *config.Settings, key string) row {
 	value, _ := s.Get(key)
 	r := row{Key: key, Value: value, Comment: config.Comment(lang, key), Locked: s.Origin(key) == config.FromEnvironment}
-	r.Restart = strings.HasPrefix(key, "session.")
+	r.Restart = key == "site.time_zone" || strings.HasPrefix(key, "session.")
 	if key == "site.language" {
 		for _, l := range locale.Languages() {
 			r.Choices = append(r.Choices, choice{string(l), l.T("web.language.self")})
