@@ -152,19 +152,42 @@ func (a *attempt) check(ctx context.Context) (err error) {
 	return nil
 }
 
-// room refuses to begin when the last backup's growth would not fit again.
+// room refuses to begin when what backups of late have added would not fit
+// again. Runs that broke off, perhaps for want of room, have left packs that
+// nobody needs: those are given back first.
 func (a *attempt) room(ctx context.Context) error {
 	if err := a.repositories.noteSpace(ctx, a.place, a.repo.Storage()); err != nil {
 		return err
 	}
-	var last *plan.Point
-	err := a.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		last, err = plan.Newest(tx, a.plan.ID)
-		return err
-	})
+	need, err := a.need(ctx)
 	if err != nil {
 		return err
 	}
+	err = a.fits(ctx, need)
+	if !errors.Is(err, backup.ErrStorageFull) {
+		return err
+	}
+	if reclaimed := a.reclaim(ctx); reclaimed != nil {
+		return errors.Join(err, reclaimed)
+	}
+	return a.fits(ctx, need)
+}
+
+// need is the lesser growth of the last two points: the first point of a plan,
+// or one after much was moved about, says nothing about the next.
+func (a *attempt) need(ctx context.Context) (uint64, error) {
+	need := uint64(slack)
+	err := a.Store.Read(ctx, func(tx *store.Tx) error {
+		live, err := plan.Live(tx, a.plan)
+		if len(live) > 1 {
+			need += uint64(max(0, min(live[0].Added, live[1].Added)))
+		}
+		return err
+	})
+	return need, err
+}
+
+func (a *attempt) fits(ctx context.Context, need uint64) error {
 	space, ok := a.repo.Storage().(storage.Space)
 	if !ok {
 		return nil
@@ -172,10 +195,6 @@ func (a *attempt) room(ctx context.Context) error {
 	free, _, err := space.Space(ctx)
 	if err != nil {
 		return err
-	}
-	need := uint64(slack)
-	if last != nil {
-		need += uint64(max(0, last.Added))
 	}
 	if free < need {
 		return fmt.Errorf("%s has %s left, the backup needs %s: %w", a.place.Location,

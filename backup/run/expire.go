@@ -125,3 +125,16 @@ func (a *attempt) prune(ctx context.Context) error {
 	a.job.Log("run.log.pruned", "freed", locale.English.Bytes(report.BytesFreed))
 	return nil
 }
+
+// reclaim prunes alone. When somebody else is at work in the repository, the
+// room stays as it is.
+func (a *attempt) reclaim(ctx context.Context) error {
+	lock, err := a.repo.Lock(ctx, repository.Exclusive)
+	if errors.Is(err, backup.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("lock repository to make room: %w", err)
+	}
+	return errors.Join(a.prune(lock.Context()), lock.Unlock())
+}

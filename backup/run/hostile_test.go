@@ -1,13 +1,18 @@
 package run_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"emrvault/appliance/jobs"
+	"emrvault/appliance/locale"
+	"emrvault/appliance/store"
 	"emrvault/backup/drill/drilltest"
 	"emrvault/backup/plan"
 )
@@ -69,5 +74,42 @@ func TestEmptiedSourceIsToldAndExpiresNothing(t *testing.T) {
 	s, err := b.Book.Standing(t.Context(), "docs")
 	if err != nil || s.State != plan.StandDamaged || s.Last == nil || s.Last.Files == 0 {
 		t.Errorf("standing: got %s, last good %+v, %v; want damaged and the full point", s.State, s.Last, err)
+	}
+}
+
+// The first backup stores everything, and the next ones little. What is free
+// need not hold everything once more.
+func TestRoomIsAskedForWhatBackupsAddOfLate(t *testing.T) {
+	t.Parallel()
+	b := drilltest.Open(t)
+	docs(b, plan.Keep{Last: 9})
+	b.Backup("docs")
+	pretend(t, b, 1<<60)
+	b.Clock.Move(time.Hour)
+	if job := b.Backup("docs"); job.State != jobs.Succeeded {
+		t.Fatalf("after a large first backup: got %s (%v)", job.State, job.Failure)
+	}
+	pretend(t, b, 1<<60)
+	// What a broken run has left is given back before anybody gives up.
+	orphan := b.Write("half a run", "repository", "data", "ab", "ab"+strings.Repeat("0", 62))
+	b.Clock.Move(time.Hour)
+	job := b.Backup("docs")
+	if job.State != jobs.Failed || !strings.Contains(job.Failure.Tell(locale.English), "left") {
+		t.Errorf("after two large ones: got %s (%v), want failed for want of room", job.State, job.Failure)
+	}
+	if _, err := os.Stat(orphan); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the pack nobody needs is still there: %v", err)
+	}
+}
+
+// pretend makes all points of the book look large.
+func pretend(t *testing.T, b *drilltest.Box, added int64) {
+	t.Helper()
+	err := b.Store.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE point SET added = ?`, added)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
