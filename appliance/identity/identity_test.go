@@ -455,3 +455,26 @@ func TestRoles(t *testing.T) {
 		t.Error("a user without an id may something, want nothing")
 	}
 }
+
+// TestEndlessNamesAreNotKept: what a stranger types as a name is counted, but
+// it must not fill the disk.
+func TestEndlessNamesAreNotKept(t *testing.T) {
+	h := newHouse(t)
+	long := strings.Repeat("长", 300_000)
+	for range 7 {
+		if _, err := h.SignIn(t.Context(), long, password, "192.0.2.9"); errs.KindOf(err) != errs.Denied {
+			t.Fatalf("sign-in: %v, want denied", err)
+		}
+	}
+	_, err := h.SignIn(t.Context(), long, password, "192.0.2.10")
+	if got := key(err); got != "identity.slow_down" {
+		t.Errorf("after many tries: %s, want it slowed down like any name", got)
+	}
+	var longest int
+	err = h.st.Read(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT max(length(CAST(subject AS BLOB))) FROM sign_in_failure`).Scan(&longest)
+	})
+	if err != nil || longest > 300 {
+		t.Errorf("a failed attempt keeps %d bytes (%v), want a name's length", longest, err)
+	}
+}

@@ -95,7 +95,7 @@ func (d *Directory) prove(ctx context.Context, name, password, address string) (
 func attempt(tx *store.Tx, name, address, known string) error {
 	byName, byAddress := brakes()
 	if address == "" || address != known {
-		if err := byName.count(tx, fold(name)); err != nil {
+		if err := byName.count(tx, counted(name)); err != nil {
 			return err
 		}
 	}
@@ -103,6 +103,13 @@ func attempt(tx *store.Tx, name, address, known string) error {
 		return nil
 	}
 	return byAddress.count(tx, address)
+}
+
+// counted is the form of a name that attempts are counted by. A longer one
+// than anybody can have is cut: what a stranger types must not fill the disk.
+func counted(name string) string {
+	letters := []rune(fold(name))
+	return string(letters[:min(len(letters), maxName+1)])
 }
 
 func (b brake) count(tx *store.Tx, subject string) error {
@@ -139,7 +146,7 @@ func (b brake) read(tx *store.Tx, subject string) (failures int, until time.Time
 // account of his own.
 func forgive(tx *store.Tx, name, address string) error {
 	byName, byAddress := brakes()
-	if _, err := tx.Exec(`DELETE FROM sign_in_failure WHERE subject = ?`, byName.prefix+fold(name)); err != nil {
+	if _, err := tx.Exec(`DELETE FROM sign_in_failure WHERE subject = ?`, byName.prefix+counted(name)); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`UPDATE sign_in_failure SET failures = max(0, failures - 1), until = ? WHERE subject = ?`,
