@@ -54,6 +54,10 @@ type Result struct {
 	Lost     []blob.ID // packs that older points may need and the repository has no more
 }
 
+// Incomplete is the tag of a snapshot that lacks what could not be read. It
+// says so to every program, and to this one after a crash.
+const Incomplete = "incomplete"
+
 // ErrChanged marks a file that changed while it was read, each time it was
 // tried. It was kept as it was read.
 var ErrChanged = errors.New("file changed while it was read")
@@ -168,6 +172,9 @@ func (r *run) describe(s *sink, root blob.ID) *snapshot.Snapshot {
 	sn := &snapshot.Snapshot{
 		Time: r.opts.Time, Tree: root, Paths: s.paths(), Hostname: r.opts.Host, Username: r.opts.User,
 		Tags: r.opts.Tags, Excludes: s.excludes(), ProgramVersion: r.opts.Program,
+	}
+	if len(r.problems) > 0 {
+		sn.Tags = append(slices.Clone(sn.Tags), Incomplete)
 	}
 	sn.UID, sn.GID = ids()
 	if s.parent != nil {

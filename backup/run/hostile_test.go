@@ -15,6 +15,7 @@ import (
 	"emrvault/appliance/store"
 	"emrvault/backup/drill/drilltest"
 	"emrvault/backup/plan"
+	"emrvault/backup/source"
 )
 
 // A repository whose packs vanish behind its back gets a whole new point, and
@@ -111,5 +112,47 @@ func pretend(t *testing.T, b *drilltest.Box, added int64) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A crash between a snapshot and its row must not make whole what was not, and
+// a snapshot that cannot be read must not keep backups away.
+func TestAdoptedPointsAreWhatTheyWere(t *testing.T) {
+	t.Parallel()
+	b := drilltest.Open(t)
+	b.Write("入院记录", "emr", "a.xml")
+	spec := source.Spec{Kind: "files", Settings: map[string]any{"paths": []any{b.Path("emr"), b.Path("vanished")}}}
+	b.Plan(plan.Plan{Name: "docs", Source: spec})
+	b.Backup("docs")
+	forget := func() {
+		t.Helper()
+		err := b.Store.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(`DELETE FROM point`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget()
+	b.Clock.Move(time.Hour)
+	b.Backup("docs")
+	points := b.Points("docs")
+	if len(points) != 2 || points[1].Problems == 0 {
+		t.Fatalf("got %+v, want the older point to know that it is incomplete", points)
+	}
+	forget()
+	packs, err := filepath.Glob(b.Path("repository", "data", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pack := range packs {
+		if err := os.Remove(pack); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Clock.Move(time.Hour)
+	if job := b.Backup("docs"); job.State != jobs.Partial || len(b.Points("docs")) != 1 {
+		t.Errorf("got %s (%v) and %d points, want a new point", job.State, job.Failure, len(b.Points("docs")))
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"emrvault/appliance/store"
 	"emrvault/backup"
+	"emrvault/backup/archive"
 	"emrvault/backup/plan"
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
@@ -38,8 +40,12 @@ func (a *attempt) reconcile(ctx context.Context) error {
 	for _, sn := range list {
 		there[sn.ID] = true
 		if !known[sn.ID] && a.made(sn) {
+			// One that cannot be read must not keep tonight's backup away.
 			if err := a.adopt(ctx, sn); err != nil {
-				return err
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				a.job.Problem("snapshot "+sn.Short(), err)
 			}
 		}
 	}
@@ -62,6 +68,9 @@ func (a *attempt) adopt(ctx context.Context, sn *snapshot.Snapshot) error {
 		return fmt.Errorf("facts of snapshot %s: %w", sn.Short(), err)
 	}
 	p := a.pointOf(sn, *sn.Summary, facts)
+	if slices.Contains(sn.Tags, archive.Incomplete) {
+		p.Problems = 1 // how many there were is not known any more
+	}
 	err = a.Store.Write(ctx, func(tx *store.Tx) error {
 		_, err := plan.InsertPoint(tx, p)
 		return err
