@@ -28,11 +28,23 @@ const (
 // there (rolls a left journal back, folds the log in). Nothing keeps writers
 // away meanwhile, so the copy counts only if no file moved while it was made.
 func atRest(ctx context.Context, src, dst string) (taken, error) {
+	return atRestBy(ctx, src, dst, rawFiles)
+}
+
+// errLost says that the disk gave back only a part of the files.
+var errLost = errors.New("some of it cannot be read from its disk")
+
+// atRestBy is atRest with a way of copying. A copy with holes is none: a check
+// of it need not notice them.
+func atRestBy(ctx context.Context, src, dst string, raw func(ctx context.Context, src, dst string) (lost int64, err error)) (taken, error) {
 	for try := 0; ; try++ {
 		asOf := time.Now().UTC()
 		before := sizesAndTimes(src)
-		if _, err := rawFiles(ctx, src, dst); err != nil {
+		switch lost, err := raw(ctx, src, dst); {
+		case err != nil:
 			return taken{}, err
+		case lost > 0:
+			return taken{}, errLost
 		}
 		if before == sizesAndTimes(src) {
 			journal, err := settle(ctx, dst)

@@ -53,7 +53,7 @@ func (s *Source) copyOne(ctx context.Context, path, copied string, size int64) (
 		return t, nil, nil
 	case ctx.Err() != nil:
 		return t, nil, ctx.Err()
-	case code(err) != codeCorrupt && code(err) != codeIO:
+	case code(err) != codeCorrupt && code(err) != codeIO && !errors.Is(err, errLost):
 		return t, nil, explain(path, err)
 	}
 	// SQLite cannot read it: keep the bytes as they are, for a rescuer.
