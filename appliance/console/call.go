@@ -103,10 +103,15 @@ func (c *Call) Flags(root *cobra.Command) {
 }
 
 // ViaBox lets the named verbs be carried out by the running box where there is
-// one. The others are left as they are.
+// one. The others are left as they are; the box itself, when it carries out
+// what was sent, knows the named ones only.
 func (c *Call) ViaBox(verbs []*cobra.Command, names []string) []*cobra.Command {
+	others := func(verb *cobra.Command) bool { return !slices.Contains(names, verb.Name()) }
+	if c.sent {
+		return slices.DeleteFunc(verbs, others)
+	}
 	for _, verb := range verbs {
-		if !c.sent && slices.Contains(names, verb.Name()) {
+		if !others(verb) {
 			c.forward(verb)
 		}
 	}
