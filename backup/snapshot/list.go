@@ -137,11 +137,11 @@ func Find(ctx context.Context, repo *repository.Repository, word string, f Filte
 
 func findLatest(ctx context.Context, repo *repository.Repository, f Filter) (*Snapshot, error) {
 	list, err := List(ctx, repo, f)
-	if len(list) > 0 {
-		return list[len(list)-1], nil // an unreadable one stands in nobody's way here
-	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("which snapshot is the latest cannot be told, name one by its id: %w", err)
+	}
+	if len(list) > 0 {
+		return list[len(list)-1], nil
 	}
 	return nil, fmt.Errorf("latest snapshot: %w", backup.ErrNotFound)
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -11,10 +12,19 @@ import (
 )
 
 // Used gives every blob that some snapshot needs. A snapshot or tree that
-// cannot be read is an error: what it needs would be taken for waste.
+// cannot be read is an error: what it needs would be taken for waste. So is
+// one that was listed and cannot be found; nobody removes any while a caller
+// holds the exclusive lock.
 func Used(ctx context.Context, repo *repository.Repository) (*blob.Set, error) {
-	list, err := List(ctx, repo, Filter{})
+	ids, err := names(ctx, repo)
 	if err != nil {
+		return nil, fmt.Errorf("find used blobs: %w", err)
+	}
+	list, err := loadAll(ctx, repo, ids)
+	if err == nil && len(list) < len(ids) {
+		err = fmt.Errorf("%d of %d snapshots vanished while they were read: %w", len(ids)-len(list), len(ids), backup.ErrDamaged)
+	}
+	if err = errors.Join(context.Cause(ctx), err); err != nil {
 		return nil, fmt.Errorf("find used blobs: %w", err)
 	}
 	return UsedBy(ctx, repo, list)
