@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
@@ -18,7 +19,7 @@ import (
 // check is the place to complain about it.
 func chooseParent(ctx context.Context, repo *repository.Repository, o Options, paths []string) (*snapshot.Snapshot, error) {
 	list, err := snapshot.List(ctx, repo, snapshot.Filter{Host: o.Host, Paths: paths})
-	if err != nil && list == nil {
+	if err != nil && list == nil && !errors.Is(err, backup.ErrDamaged) {
 		return nil, err
 	}
 	list = slices.DeleteFunc(list, func(s *snapshot.Snapshot) bool { return s.Time.After(o.Time) || s.Tree.IsZero() })

@@ -30,6 +30,7 @@ type walk struct {
 	exclude       pattern.List
 	oneFileSystem bool
 	unsettled     unsettled
+	named         map[string]bool // paths of the targets
 
 	files chan *fileJob
 
@@ -50,7 +51,10 @@ type fileJob struct {
 }
 
 func (w *walk) run(ctx context.Context, targets []target, parent *snapshot.Snapshot) error {
-	w.unsettled = unsettledBy(parent)
+	w.unsettled, w.named = unsettledBy(parent), map[string]bool{}
+	for _, t := range targets {
+		w.named[t.path] = true
+	}
 	w.wake = sync.NewCond(&w.mu)
 	w.files = make(chan *fileJob, 64)
 	outer := ctx
@@ -319,9 +323,10 @@ func (w *walk) entries(f *folder) ([]*snapshot.Node, error) {
 }
 
 // unseen reports an entry that could not be looked at. One that is gone was
-// deleted meanwhile and is no part of the folder any more.
+// deleted meanwhile and is no part of the folder any more, unless somebody has
+// asked for it by name.
 func (w *walk) unseen(path string, err error) {
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) || w.named[path] {
 		w.sink.run.problem(Problem{Path: path, Err: err})
 	}
 }
