@@ -1,14 +1,13 @@
 package appliancecmd
 
 import (
-	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"emrvault/appliance/config"
 	"emrvault/appliance/errs"
+	"emrvault/appliance/table"
 )
 
 func configCommand(env *Env) *cobra.Command {
@@ -48,20 +47,20 @@ func showConfig(env *Env, only []string, asJSON bool) error {
 		}
 		keys = only
 	}
-	table := tabwriter.NewWriter(env.Out, 0, 4, 2, ' ', 0)
+	var rows [][]string
 	for _, key := range keys {
 		value, _ := settings.Get(key)
 		line := settingLine{key, value, settings.Origin(key), config.Variable(key), config.Comment(env.Lang, key)}
 		if asJSON {
 			err = env.json(line)
 		} else {
-			_, err = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", line.Key, dash(line.Value), env.t("config.origin."+string(line.Origin)), line.Comment)
+			rows = append(rows, []string{line.Key, dash(line.Value), env.t("config.origin." + string(line.Origin)), line.Comment})
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return table.Flush()
+	return table.Write(env.Out, rows)
 }
 
 func dash(text string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/rivo/uniseg"
 )
@@ -14,8 +15,8 @@ import (
 const gap = 2
 
 // Write prints rows, the heading first. The last column is not padded. Line
-// breaks and other controls inside a cell become blanks: a cell from outside
-// must not move the cursor.
+// breaks and other controls inside a cell become blanks, and so do marks that
+// turn the direction of writing: a cell from outside must not move the cursor.
 func Write(w io.Writer, rows [][]string) error {
 	cells := make([][]string, len(rows))
 	var widths []int
@@ -50,7 +51,7 @@ func line(row []string, widths []int) string {
 
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return ' '
 		}
 		return r

@@ -26,3 +26,14 @@ func TestColumnsStandStraight(t *testing.T) {
 		t.Errorf("table =\n%swant\n%s", got, want)
 	}
 }
+
+// A cell from outside must not speak to the terminal, in whatever form.
+func TestCellsHoldNoControls(t *testing.T) {
+	var b strings.Builder
+	if err := table.Write(&b, [][]string{{"a\x1b[2Jb", "c\u009b31md", "e\u202efdp.exe", "f\u2028g"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "a [2Jb  c 31md  e fdp.exe  f g\n"; got != want {
+		t.Errorf("cells = %q, want %q", got, want)
+	}
+}

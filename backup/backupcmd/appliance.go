@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
 	"emrvault/appliance/locale"
+	"emrvault/appliance/table"
 	"emrvault/backup"
 	"emrvault/backup/drill"
 	"emrvault/backup/plan"
@@ -178,12 +178,7 @@ func (e *Env) readFile(name string) ([]byte, error) {
 
 // table prints rows under a head.
 func (e *Env) table(head []string, rows [][]string) error {
-	w := tabwriter.NewWriter(e.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(head, "\t"))
-	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	return w.Flush()
+	return table.Write(e.Out, append([][]string{head}, rows...))
 }
 
 // when shows a moment in the site's zone, nothing for none.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"emrvault/appliance/table"
 	"emrvault/backup/repository"
 )
 
@@ -92,15 +92,15 @@ func runKeyList(ctx context.Context, env *Env, f *repoFlags) error {
 			}
 			return nil
 		}
-		w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+		var rows [][]string
 		for _, k := range keys {
 			mark := " "
 			if k.Current {
 				mark = "*"
 			}
-			fmt.Fprintf(w, "%s%s\t%s@%s\t%s\n", mark, k.ID[:min(8, len(k.ID))], k.User, k.Host, env.Lang.Time(k.Created))
+			rows = append(rows, []string{mark + k.ID[:min(8, len(k.ID))], k.User + "@" + k.Host, env.Lang.Time(k.Created)})
 		}
-		return w.Flush()
+		return table.Write(env.Out, rows)
 	})
 }
 

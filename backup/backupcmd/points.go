@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,18 +50,18 @@ func (e *Env) pointTable(list []*snapshot.Snapshot) error {
 	if len(list) == 0 {
 		return e.say("cli.points.none")
 	}
-	w := tabwriter.NewWriter(e.Out, 0, 0, 2, ' ', 0)
 	head := []string{e.t("cli.points.id"), e.t("cli.points.time"), e.t("cli.points.host"), e.t("cli.points.tags"), e.t("cli.points.size"), e.t("cli.points.paths")}
-	fmt.Fprintln(w, strings.Join(head, "\t"))
+	var rows [][]string
 	for _, s := range list {
 		size := ""
 		if s.Summary != nil {
 			size = e.Lang.Bytes(int64(s.Summary.TotalBytesProcessed))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Short(), e.Lang.Time(s.Time), s.Hostname,
-			strings.Join(s.Tags, ","), size, printable(strings.Join(s.Paths, ", ")))
+		rows = append(rows, []string{
+			s.Short(), e.Lang.Time(s.Time), s.Hostname, strings.Join(s.Tags, ","), size, printable(strings.Join(s.Paths, ", ")),
+		})
 	}
-	if err := w.Flush(); err != nil {
+	if err := e.table(head, rows); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(e.Out, e.Lang.Plural("cli.points.count", len(list)))
