@@ -43,6 +43,7 @@ const maxOpenFolders = 128
 type places struct {
 	root *os.Root
 	base *os.File // the target; syncing it hears of every fault since it was opened
+	wipe bool     // folders that stand where something else belongs go with all that is in them
 	mu   sync.Mutex
 	open map[*folder]*place
 	tick int
@@ -215,7 +216,9 @@ func (p *places) makeIn(f *folder) (old bool, err error) {
 	return false, dir.Mkdir(f.name, private)
 }
 
-// clear makes room for an entry in a folder that was there before.
+// clear makes room for an entry in a folder that was there before. A folder in
+// its place that holds something is another's work: only who asked to delete
+// what the snapshot does not have loses it.
 func (at *place) clear(f *folder, name string) error {
 	if !f.old {
 		return nil
@@ -224,8 +227,12 @@ func (at *place) clear(f *folder, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("replace it: %w", err)
+	remove := dir.Remove
+	if at.tree.wipe {
+		remove = dir.RemoveAll
+	}
+	if err := remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replace what is there: %w", err)
 	}
 	return nil
 }

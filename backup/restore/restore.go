@@ -115,6 +115,7 @@ func (r *run) all(ctx context.Context) error {
 	if r.tree, err = newPlaces(root); err != nil {
 		return err
 	}
+	r.tree.wipe = r.opts.Delete
 	r.opts.Progress.Stage(backup.StageRestore)
 	err = r.fill(ctx, top)
 	if err == nil && !r.opts.Temporary {
