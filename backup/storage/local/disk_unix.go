@@ -37,3 +37,8 @@ func isFull(err error) bool {
 func isReadOnly(err error) bool {
 	return errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission)
 }
+
+// isMedium tells whether a disk has lost what it was to read.
+func isMedium(err error) bool {
+	return errors.Is(err, unix.EIO)
+}

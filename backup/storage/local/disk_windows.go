@@ -70,3 +70,8 @@ func isFull(err error) bool {
 func isReadOnly(err error) bool {
 	return errors.Is(err, windows.ERROR_WRITE_PROTECT) || errors.Is(err, fs.ErrPermission)
 }
+
+// isMedium tells whether a disk has lost what it was to read.
+func isMedium(err error) bool {
+	return errors.Is(err, windows.ERROR_CRC) || errors.Is(err, windows.ERROR_IO_DEVICE)
+}

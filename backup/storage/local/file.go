@@ -47,10 +47,18 @@ func (s *Storage) Save(ctx context.Context, name storage.Name, data []byte) erro
 	if err == nil {
 		err = replace(temp, path)
 	}
+	s.sawConfig(name, err)
 	if err != nil {
 		return written("save "+name.String(), err)
 	}
 	return nil
+}
+
+// sawConfig notes that the repository's config is there.
+func (s *Storage) sawConfig(name storage.Name, err error) {
+	if name.Kind == storage.Config && err == nil {
+		s.config.Store(true)
+	}
 }
 
 // admit refuses packs that would eat into the floor.
@@ -85,10 +93,17 @@ func same(path string, data []byte) (bool, error) {
 }
 
 // makeDir makes one missing folder of the layout, but never the repository's
-// own: a disk that is not mounted must not be filled in its absence.
+// own: a disk that is not mounted must not be filled in its absence. Where a
+// config has been and is no more, the disk went away at work and left its
+// mount point.
 func (s *Storage) makeDir(dir string) error {
 	if _, err := os.Stat(s.dir); err != nil {
 		return err
+	}
+	if s.config.Load() {
+		if _, err := os.Lstat(s.path(storage.Name{Kind: storage.Config})); err != nil {
+			return fmt.Errorf("the repository has gone away, is its disk still mounted?: %w", err)
+		}
 	}
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
@@ -155,8 +170,11 @@ func readAt(f *os.File, name storage.Name, buf []byte, offset, length int64) ([]
 	}
 	buf = slices.Grow(buf[:0], int(length))[:length]
 	if _, err := f.ReadAt(buf, offset); err != nil && length > 0 {
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			err = fmt.Errorf("%s was cut short while it was read: %w", name, backup.ErrDamaged)
+		case isMedium(err):
+			err = fmt.Errorf("the disk does not give it back: %w: %w", backup.ErrDamaged, err)
 		}
 		return nil, told(name.String(), err)
 	}

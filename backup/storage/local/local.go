@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"emrvault/backup"
@@ -27,7 +28,8 @@ import (
 
 // Storage is a folder.
 type Storage struct {
-	dir string
+	dir    string
+	config atomic.Bool // a config has been seen here
 }
 
 // Open names a folder; it need not exist before Create.
@@ -99,7 +101,9 @@ func (s *Storage) Load(ctx context.Context, name storage.Name, buf []byte, offse
 		return nil, told(name.String(), err)
 	}
 	defer f.Close()
-	return readAt(f, name, buf, offset, length)
+	data, err := readAt(f, name, buf, offset, length)
+	s.sawConfig(name, err)
+	return data, err
 }
 
 // Stat tells the size of a document.
