@@ -86,7 +86,7 @@ const (
 	maxGap = 128 << 10
 	// maxRange is the most that one request reads, unless a single blob is
 	// longer. It bounds the memory of a LoadPack.
-	maxRange = 8 << 20
+	maxRange = 4 << 20
 )
 
 // LoadPack reads the wanted blobs of one pack with few requests and hands each
@@ -96,6 +96,11 @@ const (
 // error stops the work. The calls of fn come one after the other.
 func (r *Repository) LoadPack(ctx context.Context, packID blob.ID, want []blob.Handle, fn func(h blob.Handle, plain []byte, err error) error) error {
 	l := packLoad{repo: r, pack: packID, fn: fn}
+	var kept bool
+	if l.loadBuffers, kept = r.buffers.Get().(*loadBuffers); !kept {
+		l.loadBuffers = &loadBuffers{}
+	}
+	defer r.buffers.Put(l.loadBuffers)
 	var here []pack.Entry
 	for _, h := range want {
 		e, ok := r.index().In(packID, h)
@@ -133,11 +138,15 @@ func reach(entries []pack.Entry) int {
 
 // packLoad is one LoadPack at work.
 type packLoad struct {
-	repo   *Repository
-	pack   blob.ID
-	fn     func(h blob.Handle, plain []byte, err error) error
-	sealed []byte
-	plain  []byte
+	repo *Repository
+	pack blob.ID
+	fn   func(h blob.Handle, plain []byte, err error) error
+	*loadBuffers
+}
+
+// loadBuffers go from one LoadPack to the next.
+type loadBuffers struct {
+	sealed, plain []byte
 }
 
 // read loads a range and hands over the blobs in it.

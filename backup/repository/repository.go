@@ -20,6 +20,7 @@ type Repository struct {
 	config   config
 	key      *crypto.Key // the master key
 	table    *chunk.Table
+	buffers  sync.Pool // of *loadBuffers
 
 	keyMu sync.Mutex
 	keyID string // the key file that opened the repository

@@ -19,13 +19,15 @@ import (
 // The way of a blob: the caller's goroutine hashes it, asks whether the
 // repository has it or it is on its way, and hands a copy to one of as many
 // workers as there are cores. A worker compresses, seals, verifies and appends
-// it to the open pack of its type. Two uploaders end full packs and store
-// them; what they stored is written into index files.
+// it to the open pack of its type. An uploader ends full packs and stores
+// them; what it stored is written into index files. One is enough: a local
+// disk takes packs faster than the cores make them.
 //
 // Memory: plaintext on its way (16 MiB, or 4 MiB a core if that is more), what
 // workers are busy with (three times their largest blob, kept up to 2 MiB),
-// five packs of 17 MiB at most. With two cores that stays below 120 MiB,
-// whatever is backed up.
+// and a pack of 17 MiB each of data and trees that is being filled, and one
+// that is being stored. With two cores that stays below 80 MiB, whatever is
+// backed up, and is 50 MiB with files of usual sizes.
 type Writer struct {
 	repo     *Repository
 	ctx      context.Context // ends with the first error, which is its cause
@@ -53,7 +55,7 @@ type job struct {
 }
 
 const (
-	uploaders   = 2
+	uploaders   = 1 // packs that are being stored, each in memory
 	minRoom     = 16 << 20
 	roomPerCore = 4 << 20
 	keepBuffer  = 2 << 20 // longer buffers are left to the collector
@@ -104,7 +106,7 @@ func (r *Repository) newWriter(ctx context.Context, fail context.CancelCauseFunc
 		roomSize: max(minRoom, int64(workers)*roomPerCore),
 		jobs:     make(chan job, workers),
 		spare:    make(chan []byte, 4*workers),
-		builders: make(chan *pack.Builder, blob.Types+uploaders+1),
+		builders: make(chan *pack.Builder, blob.Types+uploaders),
 		full:     make(chan *pack.Builder),
 		finish:   make(chan struct{}),
 		pending:  make(map[blob.Handle]struct{}),

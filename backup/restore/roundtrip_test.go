@@ -352,6 +352,7 @@ func TestWeReadRestics(t *testing.T) {
 	grow(t, src, 4)
 	dir := filepath.Join(t.TempDir(), "repository")
 	restic(t, dir, "init", "--repository-version", "2")
+	time.Sleep(2100 * time.Millisecond) // what changed just before the parent was made is read again
 	restic(t, dir, "backup", "--host", "host", src)
 	repo := openRepository(t, dir)
 	must(t, repo.LoadIndex(t.Context()))

@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"fmt"
+	"runtime"
 
 	"golang.org/x/crypto/scrypt"
 
@@ -55,5 +56,15 @@ func (k KDF) Derive(password string, salt []byte) (*Key, error) {
 		return nil, fmt.Errorf("scrypt: %w", err)
 	}
 	defer clear(derived)
+	k.collect()
 	return newKey(derived), nil
+}
+
+// collect gives back what scrypt worked in. Left to itself the collector would
+// take these megabytes for the usual need and let the heap grow to twice as
+// much before it looks again.
+func (k KDF) collect() {
+	if k.N*k.R*128 >= 16<<20 {
+		runtime.GC()
+	}
 }
