@@ -24,10 +24,7 @@ type outcome struct {
 func (d *jobPage) Outcome(f *render.Frame) []outcome {
 	switch d.Kind {
 	case run.KindBackup:
-		var ask run.BackupRequest
-		if json.Unmarshal(d.Params, &ask) == nil && ask.Plan > 0 {
-			return []outcome{{Key: "jobs.plan", Text: f.Lang.T("jobs.plan.open"), Href: planHref(ask.Plan)}}
-		}
+		return d.backedUp(f)
 	case run.KindDrill:
 		if d.State != jobs.Queued {
 			return []outcome{{Key: "jobs.drill", Text: f.Lang.T("jobs.drill.open"), Href: "/drills/of-job/" + strconv.FormatInt(d.ID, 10)}}
@@ -40,13 +37,27 @@ func (d *jobPage) Outcome(f *render.Frame) []outcome {
 	return nil
 }
 
+func (d *jobPage) backedUp(f *render.Frame) (list []outcome) {
+	var ask run.BackupRequest
+	if json.Unmarshal(d.Params, &ask) == nil && ask.Plan > 0 {
+		list = append(list, outcome{Key: "jobs.plan", Text: f.Lang.T("jobs.plan.open"), Href: planHref(ask.Plan)})
+	}
+	var got run.BackupResult
+	if len(d.Result) > 0 && json.Unmarshal(d.Result, &got) == nil && got.Point > 0 {
+		list = append(list, outcome{Key: "jobs.point", Text: f.Lang.T("jobs.point.open"), Href: pointHref(got.Point)})
+	}
+	return list
+}
+
+func pointHref(id int64) string { return "/points/" + strconv.FormatInt(id, 10) }
+
 func (d *jobPage) restored(f *render.Frame) []outcome {
 	var ask run.RestoreRequest
 	if json.Unmarshal(d.Params, &ask) != nil {
 		return nil
 	}
 	list := []outcome{
-		{Key: "jobs.point", Text: f.Lang.T("jobs.point.open"), Href: "/points/" + strconv.FormatInt(ask.Point, 10)},
+		{Key: "jobs.point", Text: f.Lang.T("jobs.point.open"), Href: pointHref(ask.Point)},
 		{Key: "jobs.target", Text: ask.Target, Mono: true},
 	}
 	var got run.RestoreResult
