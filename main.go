@@ -364,7 +364,8 @@ func (c *call) root() *cobra.Command {
 var ofBox = []string{"plan", "backup", "points", "restore", "drill", "ticket", "user"}
 
 // opened gives the box that is open here, or opens it for one verb. With
-// working set its jobs run meanwhile.
+// working set its jobs run as soon as the verb hands one in; letting go then
+// waits for it and for what follows from it, as a backup's drill.
 func (c *call) opened(ctx context.Context, working bool) (*box, func() error, error) {
 	if c.box != nil {
 		return c.box, func() error { return nil }, nil
@@ -373,13 +374,36 @@ func (c *call) opened(ctx context.Context, working bool) (*box, func() error, er
 	if err != nil || !working {
 		return b, b.Close, err
 	}
+	return b, b.workOnDemand(ctx), nil
+}
+
+// workOnDemand begins to work with the first job that is handed in: a verb that
+// only looks must not begin what it would cut short. The function it gives
+// waits until nothing is left to do, and closes the box.
+func (b *box) workOnDemand(ctx context.Context) (finish func() error) {
 	ctx, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- quiet(b.work(ctx)) }()
-	return b, func() error {
+	handedIn, leave := b.jobs.Subscribe(0)
+	begun, done := make(chan bool, 1), make(chan error, 1)
+	go func() {
+		defer stop() // nobody waits for jobs that cannot run
+		_, first := <-handedIn
+		begun <- first
+		leave()
+		if first {
+			done <- quiet(b.work(ctx))
+			return
+		}
+		done <- nil
+	}()
+	return func() error {
+		leave() // what was handed in is still heard of
+		var idle error
+		if <-begun {
+			idle = quiet(b.jobs.Idle(ctx))
+		}
 		stop()
-		return errors.Join(<-done, b.Close())
-	}, nil
+		return errors.Join(idle, <-done, b.Close())
+	}
 }
 
 func (c *call) backupEnv() *backupcmd.Env {

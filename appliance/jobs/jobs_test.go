@@ -476,3 +476,29 @@ func TestOldLinesGo(t *testing.T) {
 		}
 	})
 }
+
+func TestIdleWaitsForWhatFollows(t *testing.T) {
+	b := newBox(t, filepath.Join(t.TempDir(), "box.db"), jobs.Options{})
+	var ended atomic.Int32
+	b.m.Register(jobs.Kind{Name: "drill", Run: func(context.Context, *jobs.Run) error {
+		time.Sleep(20 * time.Millisecond)
+		ended.Add(1)
+		return nil
+	}})
+	b.m.Register(jobs.Kind{Name: "backup", Run: func(ctx context.Context, _ *jobs.Run) error {
+		_, err := b.m.Submit(ctx, jobs.Request{Kind: "drill"})
+		return err
+	}})
+	b.start()
+	defer b.close()
+	b.submit("backup", "", nil)
+	if err := b.m.Idle(t.Context()); err != nil || ended.Load() != 1 {
+		t.Errorf("idle: %v after %d drills, want one", err, ended.Load())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.submit("backup", "", nil)
+	if err := b.m.Idle(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("idle when nobody waits any more: %v", err)
+	}
+}

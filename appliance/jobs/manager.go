@@ -264,3 +264,24 @@ func (m *Manager) Wait(ctx context.Context, id int64) (Job, error) {
 		}
 	}
 }
+
+// Idle returns once no job waits or runs: those that ended jobs hand in, as
+// a backup its drill, are waited for too.
+func (m *Manager) Idle(ctx context.Context) error {
+	ch, leave := m.Subscribe(0)
+	defer leave()
+	for {
+		_, left, err := m.List(ctx, Filter{States: []State{Queued, Running}, Limit: 1})
+		if err != nil || left == 0 {
+			return err
+		}
+		for changed := false; !changed; {
+			select {
+			case e := <-ch:
+				changed = e.Type == StateChanged
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
