@@ -201,7 +201,11 @@ func (a *attempt) prepare(ctx context.Context) (plan.Note, error) {
 	if _, err := a.repo.RemoveOwnStaleLocks(ctx); err != nil {
 		return plan.Note{}, fmt.Errorf("remove stale locks: %w", err)
 	}
-	if a.lock, err = a.repo.Lock(ctx, repository.Read); err != nil {
+	err = run.Patient(ctx, a.job, func() (err error) {
+		a.lock, err = a.repo.Lock(ctx, repository.Read)
+		return err
+	})
+	if err != nil {
 		return plan.Note{}, fmt.Errorf("lock repository for the drill: %w", err)
 	}
 	a.sn, err = snapshot.Load(ctx, a.repo, a.point.Snapshot)

@@ -216,9 +216,12 @@ func (a *attempt) archive(ctx context.Context) (partial, err error) {
 		Host: a.Host, Tags: []string{a.plan.Tag()}, Time: a.Now(), Program: a.program(),
 		Scratch: a.Layout.Scratch(), Excludes: excludes, Progress: a.job,
 	}
-	a.result, err = archive.Run(ctx, a.repo, options, func(ctx context.Context, sink source.Sink) error {
-		var err error
+	capture := func(ctx context.Context, sink source.Sink) (err error) {
 		a.capture, err = a.source.Capture(ctx, sink)
+		return err
+	}
+	err = Patient(ctx, a.job, func() (err error) {
+		a.result, err = archive.Run(ctx, a.repo, options, capture)
 		return err
 	})
 	if a.result != nil {

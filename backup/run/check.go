@@ -70,7 +70,11 @@ func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, resu
 	if _, err := repo.RemoveOwnStaleLocks(ctx); err != nil {
 		return err
 	}
-	lock, err := repo.Lock(ctx, repository.Exclusive)
+	var lock *repository.Lock
+	err = Patient(ctx, job, func() (err error) {
+		lock, err = repo.Lock(ctx, repository.Exclusive)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("lock repository for the check: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"emrvault/appliance/store"
 	"emrvault/backup/drill/drilltest"
 	"emrvault/backup/plan"
+	"emrvault/backup/repository"
 	"emrvault/backup/source"
 )
 
@@ -154,5 +155,36 @@ func TestAdoptedPointsAreWhatTheyWere(t *testing.T) {
 	b.Clock.Move(time.Hour)
 	if job := b.Backup("docs"); job.State != jobs.Partial || len(b.Points("docs")) != 1 {
 		t.Errorf("got %s (%v) and %d points, want a new point", job.State, job.Failure, len(b.Points("docs")))
+	}
+}
+
+// Two plans of one repository are due at the same moment, and one prunes: the
+// other waits, and nobody has to be told in the morning.
+func TestWhoFindsTheRepositoryLockedWaits(t *testing.T) {
+	t.Parallel()
+	b := drilltest.Open(t)
+	p := docs(b, plan.Keep{Last: 9})
+	repo, err := b.Runner.Repositories().Fresh(t.Context(), p.RepositoryID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repo.Close()
+	lock, err := repo.Lock(t.Context(), repository.Exclusive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := b.Runner.Backup(t.Context(), "docs", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if job, err := b.Jobs.Get(t.Context(), id); err != nil || job.State != jobs.Running {
+		t.Errorf("while it is locked: got %s, %v; want a job that waits", job.State, err)
+	}
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if job := b.Wait(id); job.State != jobs.Succeeded {
+		t.Errorf("afterwards: got %s (%v), want succeeded", job.State, job.Failure)
 	}
 }

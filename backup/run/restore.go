@@ -54,8 +54,12 @@ func (r *Runner) restore(ctx context.Context, job *jobs.Run) error {
 	if err != nil {
 		return told(closing(fmt.Errorf("load point %s: %w", p.Short(), err), repo))
 	}
-	result, err := restore.Run(ctx, repo, sn, restore.Options{
-		Target: req.Target, Include: req.Include, Verify: req.Verify, Progress: job,
+	var result *restore.Result
+	err = Patient(ctx, job, func() (err error) {
+		result, err = restore.Run(ctx, repo, sn, restore.Options{
+			Target: req.Target, Include: req.Include, Verify: req.Verify, Progress: job,
+		})
+		return err
 	})
 	err = told(closing(err, repo))
 	if result == nil {
