@@ -36,6 +36,7 @@ const (
 // for 22.5 minutes, or somebody has removed it, its context ends.
 type Lock struct {
 	repo   *Repository
+	mode   LockMode
 	file   lockFile
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -54,7 +55,7 @@ type Lock struct {
 // and Exclusive return at once a lock that is not Held, and Append is refused
 // with backup.ErrReadOnly.
 func (r *Repository) Lock(ctx context.Context, mode LockMode) (*Lock, error) {
-	l := &Lock{repo: r, file: newLockFile(mode == Exclusive)}
+	l := &Lock{repo: r, mode: mode, file: newLockFile(mode == Exclusive)}
 	err := l.take(ctx)
 	if errors.Is(err, backup.ErrReadOnly) && mode != Append {
 		err = nil
@@ -82,7 +83,7 @@ func (l *Lock) take(ctx context.Context) error {
 	if err := l.write(ctx); err != nil {
 		return err
 	}
-	err := pause(ctx, settle)
+	err := l.settle(ctx)
 	if err == nil {
 		err = l.conflict(ctx)
 	}
@@ -90,6 +91,17 @@ func (l *Lock) take(ctx context.Context) error {
 		return errors.Join(err, l.removeOwn(ctx))
 	}
 	return nil
+}
+
+// settle waits until others can see the lock. Who only reads need not: one who
+// removes things waits himself before he begins, and sees this lock then; and
+// were storage so slow to show it that he does not, the reader meets a missing
+// file and says so, but nothing is lost.
+func (l *Lock) settle(ctx context.Context) error {
+	if l.mode == Read {
+		return nil
+	}
+	return pause(ctx, settle)
 }
 
 // conflict looks for somebody else's lock in the way. One that a dead process
