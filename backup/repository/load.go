@@ -128,10 +128,11 @@ func reach(entries []pack.Entry) int {
 	end := int64(first.Offset) + int64(first.Length)
 	for i, e := range entries[1:] {
 		next := int64(e.Offset) + int64(e.Length)
-		if int64(e.Offset)-end > maxGap || next-int64(first.Offset) > maxRange {
+		// Blobs of no pack overlap, but a stranger's index may say so.
+		if int64(e.Offset) < end || int64(e.Offset)-end > maxGap || next-int64(first.Offset) > maxRange {
 			return i + 1
 		}
-		end = max(end, next)
+		end = next
 	}
 	return len(entries)
 }
