@@ -91,7 +91,7 @@ type placePage struct {
 }
 
 // placeName is the name of the repository made here, for verbs and plans.
-const placeName = "local"
+const placeName = "main"
 
 // Place is POST /first-steps/storage.
 func (s *Setup) Place(c render.Context) {
