@@ -106,6 +106,13 @@ func (r *reader) load(slot int) error {
 	}
 	got := <-r.coming[slot]
 	delete(r.coming, slot)
+	start := int64(0)
+	if slot > 0 {
+		start = r.ends[slot-1]
+	}
+	if told := int(r.ends[slot] - start); got.err == nil && told != len(got.data) {
+		got.err = wrongLength(told, len(got.data))
+	}
 	if got.err != nil {
 		return fmt.Errorf("read %q: %w", r.name, got.err)
 	}

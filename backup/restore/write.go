@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"emrvault/backup"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
 )
@@ -106,6 +107,9 @@ func (r *run) fetch(ctx context.Context, l *load) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if told, _ := r.repo.BlobSize(h); err == nil && told != len(plain) {
+			err = wrongLength(told, len(plain))
+		}
 		for _, s := range l.spots[h] {
 			if err != nil {
 				r.fail(s.file, fmt.Errorf("piece %s: %w", h.ID.Short(), err))
@@ -121,6 +125,12 @@ func (r *run) fetch(ctx context.Context, l *load) error {
 		}
 		return nil
 	})
+}
+
+// wrongLength says that the index misled those who worked out where a piece and
+// all behind it belong.
+func wrongLength(told, is int) error {
+	return fmt.Errorf("the index tells %d bytes, the piece has %d: %w", told, is, backup.ErrDamaged)
 }
 
 func (r *run) write(s spot, plain []byte) error {
