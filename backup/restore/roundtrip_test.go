@@ -31,7 +31,7 @@ import (
 const password = "geheim"
 
 // newRepository makes a repository in a temporary folder.
-func newRepository(t *testing.T) (*repository.Repository, string) {
+func newRepository(t testing.TB) (*repository.Repository, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "repository")
 	st, err := local.Open(dir)
@@ -73,7 +73,7 @@ func files(set source.FileSet) func(context.Context, source.Sink) error {
 	return func(ctx context.Context, sink source.Sink) error { return sink.Files(ctx, set) }
 }
 
-func archiveDir(t *testing.T, repo *repository.Repository, dir string) *archive.Result {
+func archiveDir(t testing.TB, repo *repository.Repository, dir string) *archive.Result {
 	t.Helper()
 	res, err := archive.Run(t.Context(), repo, archive.Options{Host: "host", Program: "emrvault test"}, files(source.FileSet{Paths: []string{dir}}))
 	if err != nil {
@@ -150,17 +150,17 @@ func noise(rnd *rand.Rand, n int) []byte {
 	return out
 }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	must(t, os.WriteFile(path, data, 0o644))
 }
 
-func mkdir(t *testing.T, path string) {
+func mkdir(t testing.TB, path string) {
 	t.Helper()
 	must(t, os.MkdirAll(path, 0o755))
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
