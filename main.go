@@ -213,6 +213,7 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 	group.Go(func() error { return quiet(control.Serve(ctx, b.layout.Socket(), b.answer)) })
 	group.Go(func() error { return quiet(page.Serve(ctx, listener)) })
 	group.Go(func() error { return identity.NewSessions(b.store).Sweep(ctx, b.log) })
+	group.Go(func() error { return b.renewSetup(ctx, address) })
 	b.log.InfoContext(ctx, "serving", "address", address, "version", version)
 	ready(address, setup)
 	return group.Wait()
@@ -279,6 +280,26 @@ func (b *box) setupLink(ctx context.Context, address string) (string, error) {
 	}
 	link := address + "/setup/" + token
 	return link, durable.WriteFile(b.layout.SetupLink(), []byte(link+"\n"), 0o600)
+}
+
+// renewSetup makes a new link before the old one is too old, for the box that
+// waits some days for its administrator; `status` shows it.
+func (b *box) renewSetup(ctx context.Context, address string) error {
+	const every = 20 * time.Hour
+	for tick := time.NewTicker(every); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return nil
+		case <-tick.C:
+		}
+		if link, err := b.setupLink(ctx, address); err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "no new setup link", "error", err)
+		} else if link == "" {
+			tick.Stop()
+			return nil
+		}
+	}
 }
 
 // firstStart makes the first administrator; the link on disk goes with it.

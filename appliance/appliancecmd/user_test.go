@@ -88,7 +88,7 @@ func TestPasswordTravelsAsInput(t *testing.T) {
 		}
 		carried = string(text) + strings.Join(flags, " ")
 	}
-	if _, err := c.run(t, "user", "add", "wangmin", "--password-file", file); err != nil {
+	if _, err := c.run(t, "user", "add", "wangmin", "--role", "admin", "--password-file", file); err != nil {
 		t.Fatal(err)
 	}
 	if want := goodPassword + "\n--password-file=-"; carried != want {

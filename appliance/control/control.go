@@ -68,10 +68,24 @@ func Serve(ctx context.Context, sock string, run Run) error {
 		if ctx.Err() != nil {
 			return closeLate(conn)
 		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accept at %s: %w", sock, err)
+		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("accept at %s: %w", sock, err), listener.Close())
+			// Too many open files, say: no reason to end the box.
+			slog.Warn("control: no connection taken", "error", err)
+			rest(ctx)
+			continue
 		}
 		verbs.Go(func() { serve(ctx, conn, run) })
+	}
+}
+
+// rest waits a moment, or until ctx ends.
+func rest(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
 	}
 }
 

@@ -81,9 +81,16 @@ func New(st *store.Store, opts Options) *Directory {
 	return &Directory{store: st, hasher: newHasher(opts.Cost)}
 }
 
-// Add makes a user.
+// Add makes a user. The first one of a box must be an administrator, because
+// the setup link ends with it.
 func (d *Directory) Add(ctx context.Context, ask NewUser) (User, error) {
-	return d.add(ctx, ask, func(*store.Tx) error { return nil })
+	return d.add(ctx, ask, func(tx *store.Tx) error {
+		n, err := count(tx)
+		if err == nil && n == 0 && !slices.Contains(ask.Roles, Admin) {
+			return errs.New(errs.Invalid, "identity.first_admin")
+		}
+		return err
+	})
 }
 
 // add makes a user if allowed, asked in the same transaction, agrees.

@@ -170,8 +170,13 @@ func TestPasswordRules(t *testing.T) {
 
 func TestNewUserRules(t *testing.T) {
 	h := newHouse(t)
-	h.add("WangMin", identity.Viewer)
 	viewer := []identity.Role{identity.Viewer}
+	first := identity.NewUser{Name: "zhaolei", Roles: viewer, Password: password}
+	if _, err := h.Add(t.Context(), first); key(err) != "identity.first_admin" {
+		t.Errorf("a first user who may only look: %v, want identity.first_admin", err)
+	}
+	h.add("Chief", identity.Admin)
+	h.add("WangMin", identity.Viewer)
 	for _, c := range []struct {
 		name string
 		ask  identity.NewUser
@@ -193,6 +198,7 @@ func TestNewUserRules(t *testing.T) {
 
 func TestSignIn(t *testing.T) {
 	h, ctx := newHouse(t), t.Context()
+	h.add("Chief", identity.Admin)
 	u := h.add("WangMin", identity.Operator)
 	got, err := h.SignIn(ctx, " wangmin ", password, "10.0.0.5")
 	if err != nil || got.ID != u.ID || !got.LastSignIn.IsZero() {

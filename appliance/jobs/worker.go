@@ -92,19 +92,25 @@ func (m *Manager) begin(ctx context.Context, free chan struct{}, working *sync.W
 func (m *Manager) take(ctx context.Context) (r *Run, jobCtx context.Context, found bool, err error) {
 	var job Job
 	var event Event
-	err = m.store.Write(ctx, func(tx *store.Tx) error {
-		job, event, found, err = claim(tx, m.owner)
-		return err
-	})
-	if err != nil || !found {
-		return nil, nil, false, err
-	}
 	// The job's context ends by a cause of its own, so that its end can be told.
 	jobCtx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	r = newRun(m, job, event, stop)
-	m.mu.Lock()
-	m.active[job.ID] = r
-	m.mu.Unlock()
+	err = m.store.Write(ctx, func(tx *store.Tx) error {
+		if job, event, found, err = claim(tx, m.owner); err != nil || !found {
+			return err
+		}
+		// Known before others can see that it runs: a Cancel that reads the
+		// new state must find whom to stop.
+		r = newRun(m, job, event, stop)
+		m.mu.Lock()
+		m.active[job.ID] = r
+		m.mu.Unlock()
+		return nil
+	})
+	if err != nil || !found {
+		stop(nil)
+		m.forget(job.ID)
+		return nil, nil, false, err
+	}
 	m.hub.publish(event, false)
 	return r, jobCtx, true, nil
 }
