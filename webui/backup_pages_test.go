@@ -154,7 +154,7 @@ func TestRepositorySheet(t *testing.T) {
 	a = v.post("/repositories/1/check", "read", "1")
 	expect(t, "check", a, http.StatusSeeOther)
 	h.box.WaitAll()
-	expect(t, "the check", v.get(a.to), 200, "查看存储目标")
+	expect(t, "the check", v.get(a.to), 200, "查看备份仓库")
 	expect(t, "checked", v.get("/repositories/1"), 200, "通读正常", "没有发现问题")
 	expect(t, "ask for the space", v.post("/repositories/1/space"), http.StatusSeeOther)
 }

@@ -198,14 +198,14 @@ func TestWingPagesEmpty(t *testing.T) {
 	h := newHospital(t)
 	empty := []looked{
 		{"/", 200, "还没有备份计划", "no backup plan yet"},
-		{"/plans", 200, "先建一个存储目标", "A repository comes first"},
+		{"/plans", 200, "先建一个备份仓库", "A repository comes first"},
 		{"/points", 200, "还没有恢复点", "No points yet"},
 		{"/drills", 200, "没有演练记录", "No drills"},
-		{"/repositories", 200, "还没有存储目标", "No repositories yet"},
+		{"/repositories", 200, "还没有备份仓库", "No repositories yet"},
 		{"/tickets", 200, "还没有工单", "No tickets yet"},
 	}
 	t.Run("admin", func(t *testing.T) {
-		h.look(t, "admin", append(empty, looked{"/plans/new", 200, "先建立存储目标", "Make a repository first"}))
+		h.look(t, "admin", append(empty, looked{"/plans/new", 200, "先建立备份仓库", "Make a repository first"}))
 	})
 	t.Run("guest", func(t *testing.T) { h.look(t, "guest", empty) })
 	v := h.visitor(t).signIn("guest")
