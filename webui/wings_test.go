@@ -49,8 +49,11 @@ func newHospital(t *testing.T) *hospital {
 	t.Helper()
 	box := drilltest.Open(t)
 	people := identity.New(box.Store, identity.Options{Cost: identity.Cost{Memory: 64, Passes: 1, Threads: 1}})
-	for name, role := range map[string]identity.Role{"admin": identity.Admin, "guest": identity.Viewer, "night": identity.Operator} {
-		if _, err := people.Add(t.Context(), identity.NewUser{Name: name, FullName: "李工", Password: goodPassword, Roles: []identity.Role{role}}); err != nil {
+	for _, who := range []struct {
+		name string
+		role identity.Role
+	}{{"admin", identity.Admin}, {"guest", identity.Viewer}, {"night", identity.Operator}} {
+		if _, err := people.Add(t.Context(), identity.NewUser{Name: who.name, FullName: "李工", Password: goodPassword, Roles: []identity.Role{who.role}}); err != nil {
 			t.Fatal(err)
 		}
 	}
