@@ -238,6 +238,7 @@ func TestApplianceDies(t *testing.T) {
 // TestApplianceDiesInDrill pulls the plug while a point is restored. Nothing of
 // the restored records stays in scratch, and the point is proven all the same.
 func TestApplianceDiesInDrill(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
@@ -264,6 +265,7 @@ func TestApplianceDiesInDrill(t *testing.T) {
 // TestApplianceStops asks the appliance to stop in the middle of a backup. It
 // does so soon, leaves no lock, and goes on at the next start.
 func TestApplianceStops(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("skipped: Windows has no SIGTERM; its service manager is a test of appliance/osservice")

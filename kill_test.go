@@ -21,7 +21,7 @@ import (
 func killRounds(t *testing.T) int {
 	t.Helper()
 	if testing.Short() {
-		return 3
+		return 2
 	}
 	text := os.Getenv("EMRVAULT_KILL_ROUNDS")
 	if text == "" {

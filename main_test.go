@@ -61,6 +61,14 @@ func must(t testing.TB, dir string, args ...string) string {
 	return text
 }
 
+// notShort leaves out what starts the program very often or with much data.
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped with -short: starts the program very often or with much data")
+	}
+}
+
 // stockRestic is the path of the peer whose format we keep: RESTIC_BIN, or
 // restic on the PATH.
 func stockRestic(t testing.TB) string {

@@ -88,9 +88,8 @@ func compared(t *testing.T, source, restored string) (same int) {
 // TestDamage spoils one file of a repository at a time. Check and restore name
 // it, and whatever does not hang on it comes back whole.
 func TestDamage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped with -short: starts the program 50 times")
-	}
+	notShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	source, whole := filepath.Join(dir, "emr"), filepath.Join(dir, "whole")
 	sourceTree(t, source, 40)
@@ -116,6 +115,7 @@ func TestDamage(t *testing.T) {
 			"flipped": func(b []byte) []byte { b[len(b)/2] ^= 4; return b },
 		} {
 			t.Run(tt.name+" "+how, func(t *testing.T) {
+				t.Parallel()
 				work := t.TempDir()
 				repo := filepath.Join(work, "repo")
 				if err := os.CopyFS(repo, os.DirFS(whole)); err != nil {
@@ -215,6 +215,8 @@ func mountSmall(t *testing.T, dir, size string) {
 // a backup. The backup fails and says why, the point before it is whole, and
 // with more room the next backup goes on by itself.
 func TestDiskFull(t *testing.T) {
+	notShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	disk := filepath.Join(dir, "disk")
 	mountSmall(t, disk, "40m")
@@ -244,6 +246,8 @@ func TestDiskFull(t *testing.T) {
 // TestReadOnlyMedium reads a repository on a medium that takes no lock, and
 // does not wait for one.
 func TestReadOnlyMedium(t *testing.T) {
+	notShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	source, repo, medium := filepath.Join(dir, "emr"), filepath.Join(dir, "repo"), filepath.Join(dir, "medium")
 	sourceTree(t, source, 2)
@@ -280,6 +284,8 @@ func TestReadOnlyMedium(t *testing.T) {
 // TestForeignRepository restores a point whose names want to leave the target.
 // Nothing is written outside, no device is made, and the honest files come back.
 func TestForeignRepository(t *testing.T) {
+	notShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	repo, outside := filepath.Join(dir, "repo"), filepath.Join(dir, "outside")
 	if err := os.Mkdir(outside, 0o755); err != nil {
