@@ -127,7 +127,7 @@ func (b *box) openGround(ctx context.Context, environ []string) (err error) {
 		return err
 	}
 	b.close = append(b.close, b.store.Close)
-	b.secrets, err = secret.Open(b.layout)
+	b.secrets, err = secret.OpenFor(ctx, b.layout, b.store)
 	return err
 }
 

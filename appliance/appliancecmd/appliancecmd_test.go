@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -171,6 +172,28 @@ func TestDoctorBeforeTheFirstStart(t *testing.T) {
 	}
 	if out, err := c.run(t, "doctor"); err != nil || !strings.Contains(out, "! 数据库: ") {
 		t.Errorf("doctor prints %q, %v", out, err)
+	}
+}
+
+func TestDoctorMissesTheKey(t *testing.T) {
+	c := newConsole(t, locale.English)
+	furnish(t, c.Layout)
+	ctx := t.Context()
+	box, err := secret.Find(c.Layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(ctx, c.Layout.Database(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Write(ctx, func(tx *store.Tx) error { return box.Keep(tx, "a", secret.NewText("word")) })
+	if err = errors.Join(err, s.Close(), os.Remove(filepath.Join(c.Layout.Secret(), "box.key"))); err != nil {
+		t.Fatal(err)
+	}
+	findings, err := examine(t, c)
+	if got := findings["key"]; err == nil || got.Level != Bad || !strings.Contains(got.Text, "Put the file back") {
+		t.Errorf("key = %+v (%v), want bad with what to do", got, err)
 	}
 }
 

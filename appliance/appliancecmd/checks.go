@@ -11,6 +11,7 @@ import (
 	"emrvault/appliance/certificate"
 	"emrvault/appliance/config"
 	"emrvault/appliance/control"
+	"emrvault/appliance/errs"
 	"emrvault/appliance/osservice"
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
@@ -79,17 +80,27 @@ func checkSettings(_ context.Context, env *Env) (Level, string) {
 
 // checkKey tells how the box key is protected; that it rests on the file's
 // rights alone is a fact to know and no fault.
-func checkKey(_ context.Context, env *Env) (Level, string) {
+func checkKey(ctx context.Context, env *Env) (Level, string) {
 	box, err := secret.Find(env.Layout)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Warn, env.t("doctor.key.missing")
+		return missedKey(ctx, env)
 	case err != nil:
 		return Bad, env.Lang.Detail(err)
 	case box.Protection() == secret.ByFile:
 		return Warn, env.t(box.Protection().Key())
 	}
 	return Good, env.t(box.Protection().Key())
+}
+
+// missedKey tells a box before its first start from one that has lost its key.
+// A database that cannot be read is for its own check to name.
+func missedKey(ctx context.Context, env *Env) (Level, string) {
+	err := store.Peek(ctx, env.Layout.Database(), func(tx *store.Tx) error { return secret.Missed(tx, env.Layout) })
+	if errs.KindOf(err) == errs.Conflict {
+		return Bad, env.Lang.Detail(err)
+	}
+	return Warn, env.t("doctor.key.missing")
 }
 
 func checkDatabase(ctx context.Context, env *Env) (Level, string) {

@@ -17,6 +17,7 @@
 package secret
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -33,6 +34,7 @@ import (
 	"emrvault/appliance/config"
 	"emrvault/appliance/durable"
 	"emrvault/appliance/errs"
+	"emrvault/appliance/store"
 )
 
 // ErrForeign says that a text was sealed by another box key, for another
@@ -59,6 +61,32 @@ type Box struct {
 	key        [chacha20poly1305.KeySize]byte
 	id         string // tells which key sealed a text, without telling the key
 	protection Protection
+}
+
+// OpenFor is Open for a box with a store. When the store holds words that a
+// lost key has sealed, a new key would open none of them: then no key is made,
+// and the error is errs.Conflict with what to do.
+func OpenFor(ctx context.Context, layout config.Layout, st *store.Store) (*Box, error) {
+	_, err := Find(layout)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := st.Read(ctx, func(tx *store.Tx) error { return Missed(tx, layout) }); err != nil {
+			return nil, err
+		}
+	}
+	return Open(layout)
+}
+
+// Missed says what is lost without the box key: errs.Conflict while words wait
+// for it that it has sealed, nil when there are none.
+func Missed(tx *store.Tx, layout config.Layout) error {
+	n := 0
+	if err := tx.QueryRow(`SELECT count(*) FROM secrets`).Scan(&n); err != nil {
+		return fmt.Errorf("count kept secrets: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	return errs.New(errs.Conflict, "secret.lost", "path", keyPath(layout), "n", n, "database", layout.Database())
 }
 
 // Open reads the box key of a data folder, or makes one at the first start.

@@ -121,6 +121,56 @@ func TestDamagedKeyIsRefused(t *testing.T) {
 	}
 }
 
+// A lost key is never replaced beside words that only it opens.
+func TestLostKeyIsNotReplaced(t *testing.T) {
+	layout := config.NewLayout(t.TempDir())
+	if err := layout.Make(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), layout.Database(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b, err := secret.OpenFor(t.Context(), layout, s)
+	if err != nil {
+		t.Fatalf("first start: %v", err)
+	}
+	path, aside := filepath.Join(layout.Secret(), "box.key"), filepath.Join(t.TempDir(), "box.key")
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Write(t.Context(), func(tx *store.Tx) error { return b.Keep(tx, "a", secret.NewText("word")) }); err != nil {
+		t.Fatal(err)
+	}
+	move(path, aside)
+	_, err = secret.OpenFor(t.Context(), layout, s)
+	if errs.KindOf(err) != errs.Conflict || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "recovery sheet") {
+		t.Errorf("key gone: got %v, want a conflict with the file and the way out", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key was made all the same (%v)", err)
+	}
+	move(aside, path)
+	if b, err = secret.OpenFor(t.Context(), layout, s); err != nil {
+		t.Fatalf("key put back: %v", err)
+	}
+	if err := s.Write(t.Context(), func(tx *store.Tx) error { return b.Drop(tx, "a") }); err != nil {
+		t.Fatal(err)
+	}
+	move(path, aside)
+	if _, err := secret.OpenFor(t.Context(), layout, s); err != nil {
+		t.Errorf("nothing sealed: got %v, want a new key", err)
+	}
+}
+
 func TestKeepFetchDrop(t *testing.T) {
 	layout := config.NewLayout(t.TempDir())
 	b := open(t, layout)

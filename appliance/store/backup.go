@@ -123,3 +123,17 @@ func Examine(ctx context.Context, path string) (findings []string, err error) {
 	}
 	return findings, errors.Join(err, db.Close())
 }
+
+// Peek reads in the database at path without changing anything, also beside a
+// box that has it open. No file is fs.ErrNotExist.
+func Peek(ctx context.Context, path string, fn func(*Tx) error) error {
+	if _, err := os.Stat(path); err != nil {
+		return err
+	}
+	db, err := dial(path, reading)
+	if err != nil {
+		return err
+	}
+	s := &Store{path: path, read: db, now: time.Now}
+	return errors.Join(s.Read(ctx, fn), db.Close())
+}
