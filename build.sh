@@ -88,7 +88,8 @@ tests() {
     awk '/^=== (RUN|CONT|PAUSE|NAME)/{next} {b[NR%80]=$0} /--- FAIL|^panic:|^FAIL/{for(i=NR-79;i<=NR;i++)if(i>0&&(i%80 in b))print b[i%80]; split("",b)}' "$log" | grep -v -- '--- PASS' || true
   fi
   say "skipped: $(grep -cE -- '--- SKIP' "$log" || true)"
-  grep -A2 -E -- '--- SKIP' "$log" | grep -vE -- '^(--|=== )|--- PASS' || true
+  awk '/^=== (RUN|NAME|CONT)/{test=$3; next} /--- SKIP/{sub(/ *--- SKIP: /,""); print "  " $1 ": " why[$1]; next}
+    /^ +[^ ]+\.go:[0-9]+: /{sub(/^ */,""); why[test]=$0}' "$log"
   say "passed: $(grep -cE -- '--- PASS' "$log" || true)"
   return "$status"
 }
