@@ -39,8 +39,9 @@ type PruneReport struct {
 // all snapshots; if one of them is missing, nothing is removed. The caller
 // holds the exclusive lock and hands in its context.
 //
-// The order makes a crash at any moment harmless: orphaned packs go first;
-// what is still used in packs about to go is written into new packs and these
+// The order makes a crash at any moment harmless: orphaned packs go first, then,
+// once no index names them, packs that hold nothing of use, so that there is
+// room for the rest; what is still used in packs about to go is written into new packs and these
 // into index files; new index files list what stays; only then the old index
 // files are removed, and last the packs that no index names any more.
 func (r *Repository) Prune(ctx context.Context, used *blob.Set, opts PruneOptions, progress backup.Progress) (PruneReport, error) {

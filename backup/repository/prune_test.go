@@ -215,6 +215,40 @@ func scene(t *testing.T) (st *mem.Storage, used contents) {
 	return st, used
 }
 
+// tight has room for so many bytes of packs.
+type tight struct {
+	*mem.Storage
+	t    *testing.T
+	room int64
+}
+
+func (s *tight) Save(ctx context.Context, name storage.Name, data []byte) error {
+	if name.Kind == storage.Pack && size(s.t, s.Storage)+int64(len(data)) > s.room {
+		return backup.ErrStorageFull
+	}
+	return s.Storage.Save(ctx, name, data)
+}
+
+// On a full storage, packs without use make room for what is written anew.
+func TestPruneMakesItsOwnRoom(t *testing.T) {
+	st := mem.New()
+	create(t, st)
+	used := sample(1, 20)
+	both := maps.Clone(used)
+	maps.Copy(both, sample(2, 20))
+	write(t, open(t, st), both)
+	unused := sample(3, 60)
+	write(t, open(t, st), unused)
+	before := size(t, st)
+	full := &tight{Storage: st, t: t, room: before}
+	report := prune(t, full, used, repository.PruneOptions{})
+	wantCounts(t, report, repository.PruneReport{PacksRepacked: 2, PacksRemoved: 2})
+	wantSound(t, st, used)
+	if after := size(t, st); before-after != report.BytesFreed {
+		t.Errorf("freed %d, reported %d", before-after, report.BytesFreed)
+	}
+}
+
 func contains(list []storage.Name, name storage.Name) bool {
 	for _, other := range list {
 		if other == name {

@@ -29,6 +29,7 @@ type packUse struct {
 	size    int64
 	missing bool
 	mixed   bool
+	twin    bool // holds a used blob whose chosen copy lies in another pack
 	tree    bool
 	rawTree bool
 	wanted  []blob.Handle // used, and this pack's copy is the chosen one
@@ -142,6 +143,7 @@ func (s *survey) count(use *packUse, used *blob.Set, chosen map[blob.Handle]inde
 		if use.missing || !used.Has(e.Handle) || several && (at.Pack != use.id || at.Offset != e.Offset) {
 			use.unused += size
 			use.spare++
+			use.twin = use.twin || used.Has(e.Handle)
 			continue
 		}
 		use.used += size

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,22 +20,47 @@ func (p *pruner) carryOut(ctx context.Context) (written int64, err error) {
 	if err := p.removePacks(ctx, p.plan.orphans); err != nil {
 		return 0, err
 	}
+	going := p.plan.remove
+	if len(p.plan.repack) > 0 {
+		if going, err = p.makeRoom(ctx); err != nil {
+			return 0, err
+		}
+	}
 	if written, err = p.rewrite(ctx); err != nil {
 		return written, err
 	}
-	if err := p.renewIndex(ctx); err != nil {
+	if err := p.renewIndex(ctx, p.plan.keep); err != nil {
 		return written, err
 	}
-	return written, p.removePacks(ctx, p.doomed())
+	return written, p.removePacks(ctx, present(slices.Concat(going, p.plan.repack)))
 }
 
-// doomed lists the packs that no index names any more and that are there.
-func (p *pruner) doomed() (ids []blob.ID) {
-	for _, list := range [][]*packUse{p.plan.remove, p.plan.repack} {
-		for _, use := range list {
-			if !use.missing {
-				ids = append(ids, use.id)
-			}
+// makeRoom removes the packs that hold nothing of use before others are written
+// anew, which a full storage could not take. Packs with a second copy of
+// something used wait: the first copy may turn out to be unreadable.
+func (p *pruner) makeRoom(ctx context.Context) (left []*packUse, err error) {
+	var idle []*packUse
+	for _, use := range p.plan.remove {
+		if use.twin {
+			left = append(left, use)
+		} else {
+			idle = append(idle, use)
+		}
+	}
+	if len(idle) == 0 {
+		return left, nil
+	}
+	if err := p.renewIndex(ctx, slices.Concat(p.plan.keep, p.plan.repack, left)); err != nil {
+		return left, err
+	}
+	return left, p.removePacks(ctx, present(idle))
+}
+
+// present lists the packs that are there.
+func present(list []*packUse) (ids []blob.ID) {
+	for _, use := range list {
+		if !use.missing {
+			ids = append(ids, use.id)
 		}
 	}
 	return ids
@@ -93,8 +119,8 @@ func (p *pruner) copyPack(ctx context.Context, w *Writer, use *packUse) error {
 
 // renewIndex writes the packs that stay into new index files and removes the
 // old ones. Files that are full and name no pack that goes stay as they are.
-func (p *pruner) renewIndex(ctx context.Context) error {
-	old, packs := p.outdated()
+func (p *pruner) renewIndex(ctx context.Context, keep []*packUse) error {
+	old, packs := p.outdated(keep)
 	if len(old) == 0 {
 		return nil
 	}
@@ -102,7 +128,7 @@ func (p *pruner) renewIndex(ctx context.Context) error {
 	blobs := 0
 	for _, next := range packs {
 		if blobs > 0 && blobs+len(next.Entries) > index.MaxBlobs {
-			if _, err := p.repo.saveIndexFile(ctx, batch); err != nil {
+			if err := p.saveIndex(ctx, batch); err != nil {
 				return err
 			}
 			batch, blobs = nil, 0
@@ -111,7 +137,7 @@ func (p *pruner) renewIndex(ctx context.Context) error {
 		blobs += len(next.Entries)
 	}
 	if blobs > 0 {
-		if _, err := p.repo.saveIndexFile(ctx, batch); err != nil {
+		if err := p.saveIndex(ctx, batch); err != nil {
 			return err
 		}
 	}
@@ -123,14 +149,30 @@ func (p *pruner) renewIndex(ctx context.Context) error {
 			return err
 		}
 	}
+	p.files = slices.DeleteFunc(p.files, func(f indexFile) bool { return slices.Contains(old, f.id) })
+	return nil
+}
+
+// saveIndex writes an index file, which a later renewal may replace.
+func (p *pruner) saveIndex(ctx context.Context, packs []index.Pack) error {
+	id, err := p.repo.saveIndexFile(ctx, packs)
+	if err != nil {
+		return err
+	}
+	f := indexFile{id: id.String()}
+	for _, each := range packs {
+		f.packs = append(f.packs, each.ID)
+		f.blobs += len(each.Entries)
+	}
+	p.files = append(p.files, f)
 	return nil
 }
 
 // outdated finds the index files to be replaced, and the packs that only they
 // list and that stay. A lone small file with nothing wrong is left alone.
-func (p *pruner) outdated() (old []string, packs []index.Pack) {
-	stays := make(map[blob.ID]bool, len(p.plan.keep))
-	for _, use := range p.plan.keep {
+func (p *pruner) outdated(keep []*packUse) (old []string, packs []index.Pack) {
+	stays := make(map[blob.ID]bool, len(keep))
+	for _, use := range keep {
 		stays[use.id] = true
 	}
 	listed := make(map[blob.ID]bool)
