@@ -502,3 +502,39 @@ func TestIdleWaitsForWhatFollows(t *testing.T) {
 		t.Errorf("idle when nobody waits any more: %v", err)
 	}
 }
+
+// Work that cannot begin ends whoever waits for its jobs, with the reason.
+func TestOnDemandThatCannotBegin(t *testing.T) {
+	b := newBox(t, filepath.Join(t.TempDir(), "box.db"), jobs.Options{})
+	t.Cleanup(b.close)
+	b.m.Register(jobs.Kind{Name: "backup", Run: func(context.Context, *jobs.Run) error { return nil }})
+	why := errors.New("the scratch folder is read-only")
+	finish := b.m.OnDemand(t.Context(), func(context.Context) error { return why })
+	job := b.submit("backup", "plan/1", nil)
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	if _, err := b.m.Wait(ctx, job.ID); !errors.Is(err, why) {
+		t.Errorf("wait: got %v, want why it cannot begin", err)
+	}
+	if err := finish(); !errors.Is(err, why) {
+		t.Errorf("finish: got %v, want why it cannot begin", err)
+	}
+}
+
+func TestOnDemandWaitsForItsJobs(t *testing.T) {
+	b := newBox(t, filepath.Join(t.TempDir(), "box.db"), jobs.Options{})
+	t.Cleanup(b.close)
+	b.m.Register(jobs.Kind{Name: "backup", Run: func(context.Context, *jobs.Run) error { return nil }})
+	idle := b.m.OnDemand(t.Context(), func(context.Context) error { return errors.New("nothing was handed in") })
+	if err := idle(); err != nil {
+		t.Errorf("a verb that only looks: got %v, want nothing begun", err)
+	}
+	finish := b.m.OnDemand(t.Context(), b.m.Run)
+	job := b.submit("backup", "plan/1", nil)
+	if err := finish(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.m.Get(t.Context(), job.ID); err != nil || got.State != jobs.Succeeded {
+		t.Errorf("got %s, %v; want succeeded", got.State, err)
+	}
+}

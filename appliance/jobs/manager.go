@@ -57,6 +57,7 @@ type Manager struct {
 	owner string // this process, as no other one was or will be called
 	hub   *hub
 	wake  chan struct{} // something may be ready to begin
+	dead  death         // nothing will ever begin
 
 	mu        sync.Mutex
 	kinds     map[string]Kind
@@ -73,6 +74,7 @@ func New(st *store.Store, opts Options) *Manager {
 		owner:  fmt.Sprintf("%d-%s", os.Getpid(), rand.Text()),
 		hub:    newHub(),
 		wake:   make(chan struct{}, 1),
+		dead:   death{done: make(chan struct{})},
 		kinds:  map[string]Kind{},
 		active: map[int64]*Run{},
 	}
@@ -249,7 +251,8 @@ func (m *Manager) subscribe(ctx context.Context, id int64) (<-chan Event, func()
 	return ch, leave
 }
 
-// Wait returns the job once it has ended.
+// Wait returns the job once it has ended. When OnDemand could not begin the
+// work, it ends with that error.
 func (m *Manager) Wait(ctx context.Context, id int64) (Job, error) {
 	ch, leave := m.subscribe(ctx, id)
 	defer leave()
@@ -259,6 +262,8 @@ func (m *Manager) Wait(ctx context.Context, id int64) (Job, error) {
 			if !open {
 				return m.Get(ctx, id)
 			}
+		case <-m.dead.done:
+			return m.outlived(ctx, id)
 		case <-ctx.Done():
 			return Job{}, ctx.Err()
 		}

@@ -48,7 +48,11 @@ func (e *Env) box(fn func(ctx context.Context, a *Appliance, args []string) erro
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, release()) }()
+		defer func() {
+			if end := release(); !errors.Is(err, end) { // what ended the verb is told once
+				err = errors.Join(err, end)
+			}
+		}()
 		err = fn(ctx, a, args)
 		if errs.KindOf(err) == errs.Invalid && !errors.Is(err, ErrUsage) {
 			return wrongWord{err}
