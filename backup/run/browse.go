@@ -179,6 +179,9 @@ func (r *Runner) before(ctx context.Context, v *view, clean string, f *Folder) (
 		return nil, err
 	}
 	sn, err := snapshot.Load(ctx, v.repo, older[0].Snapshot)
+	if errors.Is(err, backup.ErrNotFound) {
+		return nil, nil // another program has removed it; the next backup strikes it off
+	}
 	if err != nil {
 		return nil, told(err)
 	}
@@ -230,19 +233,20 @@ func (f file) Close() error {
 // OpenFile opens one file of a point; the caller closes it. Its content is
 // proven while it is read, and no prune removes it meanwhile.
 func (r *Runner) OpenFile(ctx context.Context, point int64, name string) (*File, error) {
-	v, err := r.browser.open(ctx, point)
+	v, lock, err := r.browser.openLocked(ctx, point)
 	if err != nil {
 		return nil, err
 	}
-	f, err := v.file(ctx, name)
+	f, err := v.file(ctx, name, lock)
 	if err != nil {
+		err = errors.Join(err, lock.Unlock())
 		v.release()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (v *view) file(ctx context.Context, name string) (*File, error) {
+func (v *view) file(ctx context.Context, name string, lock *repository.Lock) (*File, error) {
 	n, clean, err := v.node(ctx, name)
 	if err != nil {
 		return nil, err
@@ -250,24 +254,37 @@ func (v *view) file(ctx context.Context, name string) (*File, error) {
 	if n.Type != snapshot.File {
 		return nil, errs.New(errs.Invalid, "run.browse.notfile", "path", clean)
 	}
-	lock, err := v.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
 	content, err := restore.Open(lock.Context(), v.repo, n)
 	if err != nil {
-		return nil, told(errors.Join(err, lock.Unlock()))
+		return nil, told(err)
 	}
 	return &File{Entry: entryOf(path.Dir(clean), n), ReadSeekCloser: file{content, lock, v.release}}, nil
 }
 
-// lock keeps packs in their place while somebody downloads.
-func (v *view) lock(ctx context.Context) (*repository.Lock, error) {
-	lock, err := v.repo.Lock(ctx, repository.Read)
+// openLocked opens a point and keeps packs in their place while somebody
+// downloads. It is opened once more under the lock: a prune of another process
+// may have ended just before, and then that opening is a fresh one.
+func (b *browser) openLocked(ctx context.Context, id int64) (*view, *repository.Lock, error) {
+	before, err := b.open(ctx, id)
 	if err != nil {
-		return nil, told(fmt.Errorf("lock repository for the download: %w", err))
+		return nil, nil, err
 	}
-	return lock, nil
+	// The lock is refreshed through the repository it was taken in, so that
+	// one stays in use as long as the view.
+	lock, err := before.repo.Lock(ctx, repository.Read)
+	if err != nil {
+		before.release()
+		return nil, nil, told(fmt.Errorf("lock repository for the download: %w", err))
+	}
+	v, err := b.open(ctx, id)
+	if err != nil {
+		err = errors.Join(err, lock.Unlock())
+		before.release()
+		return nil, nil, err
+	}
+	now := v.release
+	v.release = func() { now(); before.release() }
+	return v, lock, nil
 }
 
 // Zip writes a folder of a point as one zip file.
@@ -286,18 +303,14 @@ func (r *Runner) Tar(ctx context.Context, point int64, name string, w io.Writer)
 
 // pack writes a folder out under a lock.
 func (r *Runner) pack(ctx context.Context, point int64, name string, write func(*view, string) error) error {
-	v, err := r.browser.open(ctx, point)
+	v, lock, err := r.browser.openLocked(ctx, point)
 	if err != nil {
 		return err
 	}
 	defer v.release()
 	_, clean, err := v.node(ctx, name)
 	if err != nil {
-		return err
-	}
-	lock, err := v.lock(ctx)
-	if err != nil {
-		return err
+		return errors.Join(err, lock.Unlock())
 	}
 	return told(errors.Join(write(v, clean), lock.Unlock()))
 }

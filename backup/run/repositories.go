@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"emrvault/appliance/errs"
@@ -35,6 +36,7 @@ type shared struct {
 	once    sync.Once
 	repo    *repository.Repository
 	err     error
+	index   []string // the index files that were there when it was opened
 	users   int
 	retired bool // close when the last user has gone
 }
@@ -172,8 +174,39 @@ func (s *Repositories) fresh(ctx context.Context, place plan.Repository) (*repos
 // Open opens a repository of the book for reading, its index loaded. release
 // is called when the work is done; the repository stays open for the next.
 func (s *Repositories) Open(ctx context.Context, id int64) (repo *repository.Repository, release func(), err error) {
+	repo, sh, release, err := s.share(ctx, id)
+	if err != nil || !s.outdated(ctx, sh) {
+		return repo, release, err
+	}
+	s.retireIf(ctx, id, sh)
+	release()
+	repo, _, release, err = s.share(ctx, id)
+	return repo, release, err
+}
+
+// outdated says that another process has replaced the index since sh was
+// opened, as a prune does before it removes packs. When that cannot be found
+// out, reading will tell.
+func (s *Repositories) outdated(ctx context.Context, sh *shared) bool {
+	now, err := indexFiles(ctx, sh.repo)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(sh.index, func(id string) bool { return !slices.Contains(now, id) })
+}
+
+func indexFiles(ctx context.Context, repo *repository.Repository) (ids []string, err error) {
+	err = repo.Storage().List(ctx, storage.Index, func(info storage.Info) error {
+		ids = append(ids, info.Name.ID)
+		return nil
+	})
+	return ids, err
+}
+
+// share joins those who use an opened repository, or opens it.
+func (s *Repositories) share(ctx context.Context, id int64) (repo *repository.Repository, sh *shared, release func(), err error) {
 	s.mu.Lock()
-	sh := s.shared[id]
+	sh = s.shared[id]
 	if sh == nil {
 		sh = &shared{}
 		s.shared[id] = sh
@@ -183,32 +216,36 @@ func (s *Repositories) Open(ctx context.Context, id int64) (repo *repository.Rep
 	release = sync.OnceFunc(func() { s.leave(ctx, id, sh) })
 	// One opens, the others wait. A person who gives up must not spoil it
 	// for those who wait.
-	sh.once.Do(func() { sh.repo, sh.err = s.openLoaded(context.WithoutCancel(ctx), id) })
+	sh.once.Do(func() { sh.repo, sh.index, sh.err = s.openLoaded(context.WithoutCancel(ctx), id) })
 	if sh.err != nil {
-		s.retire(ctx, id)
+		s.retireIf(ctx, id, sh)
 		release()
-		return nil, nil, sh.err
+		return nil, nil, nil, sh.err
 	}
-	return sh.repo, release, nil
+	return sh.repo, sh, release, nil
 }
 
-func (s *Repositories) openLoaded(ctx context.Context, id int64) (*repository.Repository, error) {
+func (s *Repositories) openLoaded(ctx context.Context, id int64) (repo *repository.Repository, index []string, err error) {
 	place, err := s.parts.Book.RepositoryByID(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	repo, err := s.fresh(ctx, place)
+	repo, err = s.fresh(ctx, place)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	// Listed before it is read: what changes in between counts as changed.
+	if index, err = indexFiles(ctx, repo); err != nil {
+		return nil, nil, closing(told(err), repo)
 	}
 	damage, err := repo.SalvageIndex(ctx)
 	if err != nil {
-		return nil, closing(told(err), repo)
+		return nil, nil, closing(told(err), repo)
 	}
 	for _, d := range damage { // whoever looks can read on; the check of the repository makes it known
 		s.parts.Log.WarnContext(ctx, "read around damage in the index", "repository", place.Name, "error", d)
 	}
-	return repo, nil
+	return repo, index, nil
 }
 
 func (s *Repositories) leave(ctx context.Context, id int64, sh *shared) {
@@ -226,9 +263,18 @@ func (s *Repositories) leave(ctx context.Context, id int64, sh *shared) {
 func (s *Repositories) retire(ctx context.Context, id int64) {
 	s.mu.Lock()
 	sh := s.shared[id]
-	delete(s.shared, id)
-	last := false
+	s.mu.Unlock()
 	if sh != nil {
+		s.retireIf(ctx, id, sh)
+	}
+}
+
+// retireIf retires sh where nobody else has done so before.
+func (s *Repositories) retireIf(ctx context.Context, id int64, sh *shared) {
+	s.mu.Lock()
+	last := false
+	if s.shared[id] == sh {
+		delete(s.shared, id)
 		sh.retired = true
 		last = sh.users == 0
 	}

@@ -24,6 +24,7 @@ import (
 	"emrvault/backup/plan"
 	"emrvault/backup/repository"
 	"emrvault/backup/run"
+	"emrvault/backup/snapshot"
 	"emrvault/backup/source"
 	"emrvault/backup/storage"
 	storages "emrvault/backup/storage/all"
@@ -429,6 +430,65 @@ func TestBrowse(t *testing.T) {
 	if _, err := b.Runner.Folder(t.Context(), p.ID, "/nowhere", run.Page{}); errs.KindOf(err) != errs.NotFound {
 		t.Errorf("a folder that is not there: got %v, want not found", err)
 	}
+}
+
+// A prune in another process moves what a shared repository has opened.
+func TestReadingAfterAForeignPrune(t *testing.T) {
+	t.Parallel()
+	reads := map[string]func(b *drilltest.Box, point int64) error{
+		"folder": func(b *drilltest.Box, point int64) error {
+			_, err := b.Runner.Folder(t.Context(), point, b.Path("emr", "2025"), run.Page{})
+			return err
+		},
+		"file": func(b *drilltest.Box, point int64) error {
+			f, err := b.Runner.OpenFile(t.Context(), point, b.Path("emr", "2026", "入院记录.xml"))
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, f)
+			return errors.Join(err, f.Close())
+		},
+		"zip": func(b *drilltest.Box, point int64) error {
+			return b.Runner.Zip(t.Context(), point, b.Path("emr"), io.Discard)
+		},
+	}
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) {
+			b := drilltest.Open(t)
+			docs(b, plan.Keep{Last: 5})
+			b.Write("去年", "emr", "2025", "病历.xml")
+			b.Backup("docs")
+			b.Clock.Move(time.Hour)
+			b.Write("体温单，改", "emr", "2026", "体温单.xml")
+			b.Backup("docs")
+			points := b.Points("docs")
+			if err := read(b, points[0].ID); err != nil {
+				t.Fatalf("before: %v", err)
+			}
+			withRepository(t, b, func(ctx context.Context, repo *repository.Repository) error {
+				return pruneWithout(ctx, repo, points[1].Snapshot)
+			})
+			if err := read(b, points[0].ID); err != nil {
+				t.Errorf("after a prune: %v", err)
+			}
+		})
+	}
+}
+
+// pruneWithout removes a snapshot and every byte that only it needs.
+func pruneWithout(ctx context.Context, repo *repository.Repository, id string) error {
+	if err := errors.Join(snapshot.Remove(ctx, repo, id), repo.LoadIndex(ctx)); err != nil {
+		return err
+	}
+	used, err := snapshot.Used(ctx, repo)
+	if err != nil {
+		return err
+	}
+	report, err := repo.Prune(ctx, used, repository.PruneOptions{MaxUnusedPercent: -1}, nil)
+	if err == nil && report.PacksRepacked == 0 {
+		err = errors.New("nothing was moved: the scene is too poor")
+	}
+	return err
 }
 
 func TestCheckJob(t *testing.T) {
