@@ -25,26 +25,42 @@ func busy(err error) bool { return errs.KindOf(err) == errs.Busy }
 // snapshot.
 func (a *attempt) expire(ctx context.Context) error {
 	a.job.Stage(backup.StageExpire)
-	gone, err := a.judge(ctx)
+	gone, held, err := a.judge(ctx)
 	if err != nil {
 		return err
 	}
 	if len(gone) == 0 {
+		a.tellHeld(held)
 		return nil
 	}
 	lock, err := a.repo.Lock(ctx, repository.Exclusive)
 	if errors.Is(err, backup.ErrLocked) {
+		a.tellHeld(held)
 		a.job.Log("run.log.expirelocked", "n", len(gone))
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("lock repository for retention: %w", err)
 	}
-	err = a.remove(lock.Context(), gone)
-	if err == nil {
-		err = a.prune(lock.Context())
+	return errors.Join(a.letGo(lock.Context()), lock.Unlock())
+}
+
+// letGo judges once more, under the lock: while it was waited for, a point may
+// have been held or have gone, and the first verdict only said whether there is
+// anything to do.
+func (a *attempt) letGo(ctx context.Context) error {
+	gone, held, err := a.judge(ctx)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, lock.Unlock())
+	a.tellHeld(held)
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := a.remove(ctx, gone); err != nil {
+		return err
+	}
+	return a.prune(ctx)
 }
 
 // doomed is a snapshot that has to go.
@@ -55,9 +71,10 @@ type doomed struct {
 }
 
 // judge lists what the policy lets go, and snapshots of points that expired in
-// an earlier run that could not finish.
-func (a *attempt) judge(ctx context.Context) (gone []doomed, err error) {
-	held := map[string]int{}
+// an earlier run that could not finish. held counts, by reason, the points that
+// stay beyond the policy.
+func (a *attempt) judge(ctx context.Context) (gone []doomed, held map[string]int, err error) {
+	held = map[string]int{}
 	err = a.Store.Read(ctx, func(tx *store.Tx) error {
 		live, err := plan.Live(tx, a.plan)
 		if err != nil {
@@ -81,11 +98,14 @@ func (a *attempt) judge(ctx context.Context) (gone []doomed, err error) {
 		}
 		return err
 	})
+	return gone, held, err
+}
+
+func (a *attempt) tellHeld(held map[string]int) {
 	for key, n := range held {
 		a.job.Log("run.log.held", "n", n)
 		a.job.Log(key)
 	}
-	return gone, err
 }
 
 func (a *attempt) remove(ctx context.Context, gone []doomed) error {
