@@ -24,7 +24,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"modernc.org/sqlite"
 
 	"emrvault/appliance/appliancecmd"
 	"emrvault/appliance/certificate"
@@ -60,9 +59,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
-	// A capture may read files of a database that this process has open; with
-	// classic POSIX locks, closing such a file would drop the database's locks.
-	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
+	if err := store.KeepLocks(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	typed, err := console.Typed()
@@ -201,7 +198,8 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 		return err
 	}
 	address := webui.Address(listener, plain)
-	setup, err := b.setupLink(ctx, address)
+	link := b.setupLink()
+	setup, err := link.Renew(ctx, address)
 	if err == nil {
 		err = durable.WriteFile(b.layout.PageAddress(), []byte(address+"\n"), 0o600)
 	}
@@ -213,7 +211,7 @@ func (b *box) face(ctx context.Context, listen string, plain bool, ready func(ad
 	group.Go(func() error { return quiet(control.Serve(ctx, b.layout.Socket(), b.answer)) })
 	group.Go(func() error { return quiet(page.Serve(ctx, listener)) })
 	group.Go(func() error { return identity.NewSessions(b.store).Sweep(ctx, b.log) })
-	group.Go(func() error { return b.renewSetup(ctx, address) })
+	group.Go(func() error { return link.Keep(ctx, address, b.log) })
 	b.log.InfoContext(ctx, "serving", "address", address, "version", version)
 	ready(address, setup)
 	return group.Wait()
@@ -229,9 +227,9 @@ func (b *box) page(ctx context.Context, listen string, plain bool) (*webui.Serve
 		Version: version, Now: time.Now, Log: b.log, Site: b.site(hosts),
 		Sessions: identity.NewSessions(b.store), Users: b.people, Settings: settings{b.settings, b.secrets},
 		Start: security.Start{
-			Link: firstStart{b.people, b.layout.SetupLink()}, Storage: b.runner.Repositories(), Places: b.book, Folder: b.layout.Data + "-repository",
+			Link: b.setupLink(), Storage: b.runner.Repositories(), Places: b.book, Folder: b.layout.Data + "-repository",
 		},
-		Tickets: b.openTickets, Jobs: b.jobs, Book: b.book, Desk: b.desk,
+		Tickets: b.desk.Unfinished, Jobs: b.jobs, Book: b.book, Desk: b.desk,
 		Runner: b.runner, Repositories: b.runner.Repositories(), Drills: b.drills,
 	}
 	if !plain {
@@ -264,70 +262,7 @@ func (b *box) site(hosts []string) func() webui.Site {
 	}
 }
 
-// setupLink makes the one-time link while there is no administrator, and keeps
-// it where only the owner of the data folder can read it.
-func (b *box) setupLink(ctx context.Context, address string) (string, error) {
-	open, err := b.people.SetupOpen(ctx)
-	if err != nil {
-		return "", err
-	}
-	if !open {
-		return "", forget(b.layout.SetupLink())
-	}
-	token, _, err := b.people.SetupToken(ctx)
-	if err != nil {
-		return "", err
-	}
-	link := address + "/setup/" + token
-	return link, durable.WriteFile(b.layout.SetupLink(), []byte(link+"\n"), 0o600)
-}
-
-// renewSetup makes a new link before the old one is too old, for the box that
-// waits some days for its administrator; `status` shows it.
-func (b *box) renewSetup(ctx context.Context, address string) error {
-	const every = 20 * time.Hour
-	for tick := time.NewTicker(every); ; {
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return nil
-		case <-tick.C:
-		}
-		if link, err := b.setupLink(ctx, address); err != nil && ctx.Err() == nil {
-			b.log.WarnContext(ctx, "no new setup link", "error", err)
-		} else if link == "" {
-			tick.Stop()
-			return nil
-		}
-	}
-}
-
-// firstStart makes the first administrator; the link on disk goes with it.
-type firstStart struct {
-	*identity.Directory
-	link string
-}
-
-// CreateFirst makes the first administrator; the token is used up.
-func (f firstStart) CreateFirst(ctx context.Context, token string, ask identity.NewUser) (identity.User, error) {
-	person, err := f.Directory.CreateFirst(ctx, token, ask)
-	if err != nil {
-		return person, err
-	}
-	return person, forget(f.link)
-}
-
-func forget(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-func (b *box) openTickets(ctx context.Context) (int, error) {
-	stats, err := b.desk.Stats(ctx, time.Time{})
-	return stats.Open, err
-}
+func (b *box) setupLink() *identity.Link { return identity.NewLink(b.people, b.layout.SetupLink()) }
 
 // settings are the box's settings as the page sees them.
 type settings struct {
@@ -395,36 +330,8 @@ func (c *call) opened(ctx context.Context, working bool) (*box, func() error, er
 	if err != nil || !working {
 		return b, b.Close, err
 	}
-	return b, b.workOnDemand(ctx), nil
-}
-
-// workOnDemand begins to work with the first job that is handed in: a verb that
-// only looks must not begin what it would cut short. The function it gives
-// waits until nothing is left to do, and closes the box.
-func (b *box) workOnDemand(ctx context.Context) (finish func() error) {
-	ctx, stop := context.WithCancel(ctx)
-	handedIn, leave := b.jobs.Subscribe(0)
-	begun, done := make(chan bool, 1), make(chan error, 1)
-	go func() {
-		defer stop() // nobody waits for jobs that cannot run
-		_, first := <-handedIn
-		begun <- first
-		leave()
-		if first {
-			done <- quiet(b.work(ctx))
-			return
-		}
-		done <- nil
-	}()
-	return func() error {
-		leave() // what was handed in is still heard of
-		var idle error
-		if <-begun {
-			idle = quiet(b.jobs.Idle(ctx))
-		}
-		stop()
-		return errors.Join(idle, <-done, b.Close())
-	}
+	finish := b.jobs.OnDemand(ctx, b.work)
+	return b, func() error { return errors.Join(finish(), b.Close()) }, nil
 }
 
 func (c *call) backupEnv() *backupcmd.Env {

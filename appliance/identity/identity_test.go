@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -103,6 +104,23 @@ func TestSetup(t *testing.T) {
 	}
 	if _, _, err := h.SetupToken(ctx); errs.KindOf(err) != errs.Conflict {
 		t.Errorf("token after setup: %v, want conflict", err)
+	}
+}
+
+func TestSetupLinkGoesWithTheFirstUser(t *testing.T) {
+	h, ctx, file := newHouse(t), t.Context(), filepath.Join(t.TempDir(), "setup-link")
+	link := identity.NewLink(h.Directory, file)
+	words, err := link.Renew(ctx, "https://box")
+	kept, _ := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(words, "https://box/setup/") || string(kept) != words+"\n" {
+		t.Fatalf("link = %q, kept %q, %v", words, kept, err)
+	}
+	h.add("admin", identity.Admin)
+	if words, err := link.Renew(ctx, "https://box"); words != "" || err != nil {
+		t.Errorf("with a user: link = %q, %v, want none", words, err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the link still lies there (%v)", err)
 	}
 }
 

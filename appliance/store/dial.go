@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 
 	"modernc.org/sqlite"
@@ -79,4 +80,15 @@ func damage(err error) bool {
 	}
 	code := told.Code() & 0xff
 	return code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
+}
+
+// KeepLocks makes this process lock databases so that a capture may read their
+// files: with classic POSIX locks, closing a file of a database that is open
+// here as well would drop the database's locks. It is called before the first
+// database is opened.
+func KeepLocks() error {
+	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
+		return fmt.Errorf("lock databases by open file: %w", err)
+	}
+	return nil
 }

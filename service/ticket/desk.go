@@ -275,6 +275,12 @@ func (d *Desk) List(ctx context.Context, f Filter) (list []Ticket, total int, er
 	return list, total, err
 }
 
+// Unfinished counts the tickets that are still open.
+func (d *Desk) Unfinished(ctx context.Context) (int, error) {
+	stats, err := d.Stats(ctx, time.Time{})
+	return stats.Open, err
+}
+
 // Stats reads the figures of the overview; answers since the given moment, to
 // items that name hours, count for the median.
 func (d *Desk) Stats(ctx context.Context, since time.Time) (s Stats, err error) {
