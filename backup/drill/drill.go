@@ -58,6 +58,14 @@ func (d *Drills) Submit(ctx context.Context, name string, point int64, by string
 	if err != nil {
 		return 0, err
 	}
+	if point == 0 {
+		// A person's slip is told to the person; it is no failed drill and no ticket.
+		if _, live, err := d.Book.Points(ctx, plan.PointFilter{Plan: p.Name, Limit: 1}); err != nil {
+			return 0, err
+		} else if live == 0 {
+			return 0, errs.New(errs.Conflict, "drill.fail.nopoint", "plan", p.Label())
+		}
+	}
 	if point != 0 {
 		chosen, err := d.Book.PointByID(ctx, point)
 		if err != nil {

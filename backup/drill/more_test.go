@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
 	"emrvault/appliance/store"
 	"emrvault/backup"
 	"emrvault/backup/drill"
 	"emrvault/backup/drill/drilltest"
 	"emrvault/backup/plan"
+	"emrvault/backup/run"
 	"emrvault/backup/source"
 )
 
@@ -20,7 +22,30 @@ func TestNothingToDrill(t *testing.T) {
 	t.Parallel()
 	b := drilltest.Open(t)
 	emr(b, false)
-	job, v := b.Drill("emr")
+	// By hand it is a slip: told, and no record.
+	_, err := b.Drills.Submit(t.Context(), "emr", 0, "test")
+	if errs.KindOf(err) != errs.Conflict {
+		t.Errorf("by hand: got %v, want conflict", err)
+	}
+	if _, n, err := b.Drills.List(t.Context(), drill.Filter{}); err != nil || n != 0 {
+		t.Errorf("by hand: %d records, %v; want none", n, err)
+	}
+	// By schedule it is a promise that was not kept.
+	p, err := b.Book.Plan(t.Context(), "emr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handed, err := b.Jobs.Submit(t.Context(), jobs.Request{
+		Kind: run.KindDrill, Key: run.DrillKey(p.ID), Trigger: jobs.Schedule, Params: run.DrillRequest{Plan: p.ID},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := b.Wait(handed.ID)
+	v, err := b.Drills.OfJob(t.Context(), handed.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if job.State != jobs.Failed || v.State != drill.Failed || v.Fault != drill.FaultBox || v.Failure.Key != "drill.fail.nopoint" {
 		t.Errorf("got job %s, verdict %+v; want failed for want of a point", job.State, v)
 	}
