@@ -191,10 +191,12 @@ func (f Filter) where() (string, []any) {
 		clauses, args = append(clauses, clause), append(args, values...)
 	}
 	if len(f.Kinds) > 0 {
-		add(`kind IN (`+marks(len(f.Kinds))+`)`, anys(f.Kinds)...)
+		clause, list := store.OneOf("kind", f.Kinds)
+		add(clause, list...)
 	}
 	if len(f.States) > 0 {
-		add(`state IN (`+marks(len(f.States))+`)`, anys(f.States)...)
+		clause, list := store.OneOf("state", f.States)
+		add(clause, list...)
 	}
 	if f.Key != "" {
 		add(`key = ?`, f.Key)
@@ -206,16 +208,6 @@ func (f Filter) where() (string, []any) {
 		add(`id < ?`, f.Before)
 	}
 	return strings.Join(clauses, " AND "), args
-}
-
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
-
-func anys[T any](list []T) []any {
-	out := make([]any, len(list))
-	for i, v := range list {
-		out[i] = v
-	}
-	return out
 }
 
 const pageLength = 50

@@ -120,10 +120,12 @@ func (f Filter) where(now time.Time) (string, []any) {
 		clauses, args = append(clauses, clause), append(args, values...)
 	}
 	if len(f.Numbers) > 0 {
-		add(`number IN (`+marks(len(f.Numbers))+`)`, anys(f.Numbers)...)
+		clause, list := store.OneOf("number", f.Numbers)
+		add(clause, list...)
 	}
 	if len(f.States) > 0 {
-		add(`state IN (`+marks(len(f.States))+`)`, anys(f.States)...)
+		clause, list := store.OneOf("state", f.States)
+		add(clause, list...)
 	}
 	if f.Source != "" {
 		add(`source = ?`, f.Source)
@@ -158,16 +160,6 @@ func matching(text string) (string, []any) {
 		clauses, args = append(clauses, field+` LIKE ? ESCAPE '\'`), append(args, pattern)
 	}
 	return "(" + strings.Join(clauses, " OR ") + ")", args
-}
-
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
-
-func anys[T any](list []T) []any {
-	out := make([]any, len(list))
-	for i, v := range list {
-		out[i] = v
-	}
-	return out
 }
 
 const pageLength = 50
