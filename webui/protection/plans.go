@@ -150,7 +150,6 @@ func (p *PlanPages) find(c render.Context) (plan.Plan, error) {
 }
 
 func planHref(id int64) string { return "/plans/" + strconv.FormatInt(id, 10) }
-func jobHref(id int64) string  { return "/jobs/" + strconv.FormatInt(id, 10) }
 
 // Run is POST /plans/:id/run. It leads to the page of the job; when one is at
 // work already, to that one.
@@ -161,14 +160,7 @@ func (p *PlanPages) Run(c render.Context) {
 		return
 	}
 	job, err := p.runner.Backup(render.Ctx(c), found.Name, render.NameOf(c))
-	switch {
-	case err == nil:
-		p.render.Redirect(c, jobHref(job))
-	case errs.KindOf(err) == errs.Busy && job != 0:
-		p.render.Failed(c, jobHref(job), err)
-	default:
-		p.render.Failed(c, planHref(found.ID), err)
-	}
+	p.render.Begun(c, job, err, planHref(found.ID))
 }
 
 // Enable is POST /plans/:id/enable with on=1 or on=0.

@@ -149,14 +149,7 @@ func (p *RepositoryPages) Check(c render.Context) {
 		return
 	}
 	job, err := p.checker.Check(render.Ctx(c), run.CheckRequest{Repository: d.ID, ReadData: c.PostForm("read") == "1"}, render.NameOf(c))
-	switch {
-	case err == nil:
-		p.render.Redirect(c, jobHref(job))
-	case errs.KindOf(err) == errs.Busy && job != 0:
-		p.render.Failed(c, jobHref(job), err)
-	default:
-		p.render.Failed(c, repositoryHref(d.ID), err)
-	}
+	p.render.Begun(c, job, err, repositoryHref(d.ID))
 }
 
 // Space is POST /repositories/:id/space: asks the disk anew.

@@ -92,14 +92,7 @@ func (p *DrillPages) Start(c render.Context) {
 		return
 	}
 	job, err := p.drills.Submit(ctx, chosen.Name, point, render.NameOf(c))
-	switch {
-	case err == nil:
-		p.render.Redirect(c, jobHref(job))
-	case errs.KindOf(err) == errs.Busy && job != 0:
-		p.render.Failed(c, jobHref(job), err)
-	default:
-		p.render.Failed(c, "/drills", err)
-	}
+	p.render.Begun(c, job, err, "/drills")
 }
 
 // OfJob is GET /drills/of-job/:job: the record a job is writing, or the job

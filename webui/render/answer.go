@@ -2,6 +2,7 @@ package render
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -169,3 +170,17 @@ func (r *Renderer) oops(c Context, status int, reason string) {
 
 // IsFragment says whether htmx asks for a part of the page.
 func IsFragment(c *gin.Context) bool { return c.GetHeader("HX-Request") != "" }
+
+// Begun leads to the page of a job that was handed in; when one of its kind is
+// at work already, to that one, and otherwise back with the reason.
+func (r *Renderer) Begun(c Context, job int64, err error, back string) {
+	page := "/jobs/" + strconv.FormatInt(job, 10)
+	switch {
+	case err == nil:
+		r.Redirect(c, page)
+	case errs.KindOf(err) == errs.Busy && job != 0:
+		r.Failed(c, page, err)
+	default:
+		r.Failed(c, back, err)
+	}
+}
