@@ -254,6 +254,17 @@ func (m *Manager) subscribe(ctx context.Context, id int64) (<-chan Event, func()
 // Wait returns the job once it has ended. When OnDemand could not begin the
 // work, it ends with that error.
 func (m *Manager) Wait(ctx context.Context, id int64) (Job, error) {
+	for {
+		job, err := m.follow(ctx, id)
+		if err != nil || job.State.Ended() {
+			return job, err
+		}
+		// It was handed in between the look that did not find it and this one.
+	}
+}
+
+// follow returns the job as it is when nothing more is heard of it.
+func (m *Manager) follow(ctx context.Context, id int64) (Job, error) {
 	ch, leave := m.subscribe(ctx, id)
 	defer leave()
 	for {
