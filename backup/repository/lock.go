@@ -72,7 +72,7 @@ func (r *Repository) Lock(ctx context.Context, mode LockMode) (*Lock, error) {
 }
 
 func (l *Lock) take(ctx context.Context) error {
-	if gate, ok := l.repo.storage.(storage.Gate); ok {
+	if gate, ok := storage.As[storage.Gate](l.repo.storage); ok {
 		if err := gate.Writable(ctx); err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ func (p *pruner) run(ctx context.Context, opts PruneOptions) (report PruneReport
 		return report, err
 	}
 	report.BytesFreed = p.plan.removedBytes() - written
-	if sweeper, ok := p.repo.storage.(storage.Sweeper); ok {
+	if sweeper, ok := storage.As[storage.Sweeper](p.repo.storage); ok {
 		if _, err := sweeper.Sweep(ctx, staleAge); err != nil {
 			return report, err
 		}

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"emrvault/backup/repository/blob"
+	"emrvault/backup/repository/cache"
 	"emrvault/backup/repository/chunk"
 	"emrvault/backup/repository/crypto"
 	"emrvault/backup/repository/index"
@@ -21,6 +22,8 @@ type Repository struct {
 	key      *crypto.Key // the master key
 	table    *chunk.Table
 	buffers  sync.Pool // of *loadBuffers
+
+	cache *cache.Cache // nil: none
 
 	keyMu sync.Mutex
 	keyID string // the key file that opened the repository
@@ -40,6 +43,9 @@ type settings struct {
 	verify   Verify
 	kdf      crypto.KDF
 	packSize int
+
+	cacheDir   string
+	cacheLimit int64
 }
 
 // Verify says how many fresh blobs are opened again before they are stored.
@@ -67,6 +73,12 @@ func WithKDF(kdf crypto.KDF) Option { return func(s *settings) { s.kdf = kdf } }
 // given. A larger pack means fewer files and more memory.
 func WithPackSize(bytes int) Option {
 	return func(s *settings) { s.packSize = max(1, min(bytes, 128<<20)) }
+}
+
+// WithCache keeps what was read of the repository in a folder of this machine,
+// sealed, in at most so many bytes. Without it nothing is kept.
+func WithCache(dir string, limit int64) Option {
+	return func(s *settings) { s.cacheDir, s.cacheLimit = dir, limit }
 }
 
 func newRepository(st storage.Storage, opts []Option) (*Repository, error) {
@@ -106,6 +118,9 @@ func (r *Repository) Storage() storage.Storage { return r.storage }
 
 // ChunkTable is the secret table that decides where files are cut.
 func (r *Repository) ChunkTable() *chunk.Table { return r.table }
+
+// Cache is what this machine remembers of the repository; nil when nothing.
+func (r *Repository) Cache() *cache.Cache { return r.cache }
 
 // Close releases the storage.
 func (r *Repository) Close() error {

@@ -188,7 +188,7 @@ func (a *attempt) need(ctx context.Context) (uint64, error) {
 }
 
 func (a *attempt) fits(ctx context.Context, need uint64) error {
-	space, ok := a.repo.Storage().(storage.Space)
+	space, ok := storage.As[storage.Space](a.repo.Storage())
 	if !ok {
 		return nil
 	}

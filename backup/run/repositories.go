@@ -327,7 +327,7 @@ func (s *Repositories) Space(ctx context.Context, id int64) (plan.Repository, er
 
 // noteSpace writes down the room of an opened place, where it can tell.
 func (s *Repositories) noteSpace(ctx context.Context, place plan.Repository, st storage.Storage) error {
-	room, ok := st.(storage.Space)
+	room, ok := storage.As[storage.Space](st)
 	if !ok {
 		return nil
 	}

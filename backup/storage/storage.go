@@ -136,3 +136,47 @@ type Sweeper interface {
 	// Sweep removes such parts if they are older than age and tells how many.
 	Sweep(ctx context.Context, age time.Duration) (int, error)
 }
+
+// Versioned is an optional ability: a place that keeps what was overwritten or
+// deleted, so that an attack can be undone.
+type Versioned interface {
+	// At gives a view of the documents as they were at t. It can only be
+	// read; writing to it is an error that wraps backup.ErrReadOnly. A place
+	// that keeps no versions answers with backup.ErrUnsupported.
+	At(ctx context.Context, t time.Time) (Storage, error)
+}
+
+// Retainer is an optional ability: a place that refuses to delete a document
+// before a date, whoever asks (object lock).
+type Retainer interface {
+	// Period is how long documents are to be locked; zero: not at all. Save
+	// locks what it writes for that long, except locks.
+	Period() time.Duration
+	// Retention tells until when a document is locked. known is false when
+	// the place does not say; then it must be taken for locked.
+	Retention(ctx context.Context, name Name) (until time.Time, known bool, err error)
+	// Retain locks a document until a date. It never shortens a lock.
+	Retain(ctx context.Context, name Name, until time.Time) error
+}
+
+// Wrapper is a storage that adds something to another one.
+type Wrapper interface {
+	Storage
+	Unwrap() Storage
+}
+
+// As finds an optional ability in a storage or in what it wraps, the outermost
+// first.
+func As[T any](st Storage) (ability T, ok bool) {
+	for st != nil {
+		if ability, ok = st.(T); ok {
+			return ability, true
+		}
+		w, wraps := st.(Wrapper)
+		if !wraps {
+			break
+		}
+		st = w.Unwrap()
+	}
+	return ability, false
+}
