@@ -13,7 +13,6 @@ import (
 
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
-	"emrvault/backup/repository/chunk"
 	"emrvault/backup/snapshot"
 )
 
@@ -130,11 +129,12 @@ func (r *reader) once(ctx context.Context, path string, n *snapshot.Node) (after
 // content reads a file to its end. A small one is one piece and is read with
 // one call.
 func (r *reader) content(ctx context.Context, f *os.File, name string, size int64) ([]blob.ID, uint64, error) {
-	if rule := chunk.RuleFor(name, size); size > int64(rule.Min) {
+	rule := ruleFor(r.walk.cutting, name, size)
+	if size > int64(rule.Min) {
 		if err := regular(f); err != nil {
 			return nil, 0, err
 		}
-		ids, n, err := r.walk.sink.pieces.cut(ctx, f, name, size, r.walk.sink.run)
+		ids, n, err := r.walk.sink.pieces.cut(ctx, f, rule, r.walk.sink.run)
 		return ids, uint64(n), err
 	}
 	data, err := r.small(f, int(size))
@@ -143,7 +143,7 @@ func (r *reader) content(ctx context.Context, f *os.File, name string, size int6
 	}
 	if size == 0 && len(data) > 0 { // some file systems do not tell sizes
 		rest := io.MultiReader(bytes.NewReader(bytes.Clone(data)), f)
-		ids, n, err := r.walk.sink.pieces.cut(ctx, rest, name, -1, r.walk.sink.run)
+		ids, n, err := r.walk.sink.pieces.cut(ctx, rest, rule, r.walk.sink.run)
 		return ids, uint64(n), err
 	}
 	r.walk.progress.Add(0, int64(len(data)))

@@ -11,6 +11,7 @@ import (
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/repository/chunk"
+	"emrvault/backup/source"
 )
 
 // pieces stores the pieces of large files on all cores: the one who reads the
@@ -99,10 +100,23 @@ func (p *pieces) give(buf []byte) {
 // a failure to read only costs one file.
 var errStore = errors.New("store")
 
+// ruleFor is how a file is cut: as its source asks, or else by its name.
+func ruleFor(asked source.Pieces, name string, size int64) chunk.Rule {
+	switch asked {
+	case source.PiecesChanging:
+		return chunk.Database
+	case source.PiecesFixed64:
+		return chunk.Fixed
+	case source.PiecesFixed256:
+		return chunk.Fixed256
+	}
+	return chunk.RuleFor(name, size)
+}
+
 // cut reads r to its end and gives the ids of its pieces and its length.
-func (p *pieces) cut(ctx context.Context, r io.Reader, name string, size int64, run *run) ([]blob.ID, int64, error) {
+func (p *pieces) cut(ctx context.Context, r io.Reader, rule chunk.Rule, run *run) ([]blob.ID, int64, error) {
 	list := &pieceList{ids: []blob.ID{}}
-	chunker := chunk.New(r, run.repo.ChunkTable(), chunk.RuleFor(name, size))
+	chunker := chunk.New(r, run.repo.ChunkTable(), rule)
 	total, readErr := p.feed(ctx, chunker, list, run)
 	list.waiting.Wait()
 	if err := list.failed(); err != nil {

@@ -101,7 +101,7 @@ func (s *sink) Files(ctx context.Context, set source.FileSet) error {
 	s.run.opts.Progress.Stage(backup.StageRead)
 	w := &walk{
 		sink: s, repo: s.run.repo, progress: s.run.opts.Progress,
-		exclude: patterns, oneFileSystem: set.OneFileSystem,
+		exclude: patterns, oneFileSystem: set.OneFileSystem, cutting: set.Pieces,
 	}
 	return w.run(ctx, targets, parent)
 }
@@ -174,7 +174,7 @@ func (s *sink) Put(ctx context.Context, e source.Entry, r io.Reader) error {
 	}
 	s.run.opts.Progress.Current(e.Path)
 	s.counts.met(s.run.opts.Progress, 1, max(e.Size, 0))
-	content, size, err := s.pieces.cut(ctx, r, path.Base(e.Path), e.Size, s.run)
+	content, size, err := s.pieces.cut(ctx, r, ruleFor(e.Pieces, path.Base(e.Path), e.Size), s.run)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", e.Path, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/snapshot/pattern"
+	"emrvault/backup/source"
 )
 
 // walk takes the targets of one file set. Some workers list folders and decide
@@ -29,6 +30,7 @@ type walk struct {
 	progress      backup.Progress
 	exclude       pattern.List
 	oneFileSystem bool
+	cutting       source.Pieces
 	unsettled     unsettled
 	named         map[string]bool // paths of the targets
 

@@ -20,6 +20,45 @@ type codec struct {
 	free    *zstd.Decoder // for documents whose length nobody has told, up to maxDocument
 }
 
+// Compression is how hard blobs are compressed.
+type Compression int
+
+const (
+	// CompressOff stores data raw. Trees and documents are compressed all the
+	// same, as the format wants it.
+	CompressOff Compression = iota
+	// CompressFastest is what we use: as small as CompressDefault on records
+	// and dumps, for less work.
+	CompressFastest
+	// CompressDefault is restic's.
+	CompressDefault
+	// CompressBetter takes twice the work for a few percent.
+	CompressBetter
+	// CompressBest takes ten times the work, for what is written once and kept
+	// for thirty years.
+	CompressBest
+)
+
+var compressionWords = [...]string{"off", "fastest", "default", "better", "best"}
+
+// ParseCompression reads the word a person chose.
+func ParseCompression(word string) (Compression, error) {
+	for c, name := range compressionWords {
+		if word == name {
+			return Compression(c), nil
+		}
+	}
+	return 0, fmt.Errorf("compression %q: %w", word, backup.ErrInvalid)
+}
+
+// String is the word for it.
+func (c Compression) String() string { return compressionWords[c] }
+
+// level is zstd's; trees are compressed also when data is not.
+func (c Compression) level() zstd.EncoderLevel {
+	return max(zstd.SpeedFastest, zstd.EncoderLevel(c))
+}
+
 const (
 	// windowSize is what restic writes; a larger window only costs memory with
 	// pieces of about a megabyte.
@@ -28,8 +67,8 @@ const (
 	maxDocument = 512 << 20
 )
 
-func newCodec() (*codec, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+func newCodec(effort Compression) (*codec, error) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(effort.level()), zstd.WithEncoderCRC(false),
 		zstd.WithWindowSize(windowSize), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)

@@ -15,7 +15,7 @@ import (
 
 func testCodec(t testing.TB) *codec {
 	t.Helper()
-	c, err := newCodec()
+	c, err := newCodec(CompressFastest)
 	if err != nil {
 		t.Fatal(err)
 	}

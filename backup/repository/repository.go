@@ -1,8 +1,10 @@
 package repository
 
 import (
+	"fmt"
 	"sync"
 
+	"emrvault/backup"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/repository/cache"
 	"emrvault/backup/repository/chunk"
@@ -41,8 +43,10 @@ type Option func(*settings)
 
 type settings struct {
 	verify   Verify
+	effort   Compression
 	kdf      crypto.KDF
 	packSize int
+	uploads  int // 0: as the storage asks
 
 	cacheDir   string
 	cacheLimit int64
@@ -65,6 +69,29 @@ const (
 // WithVerify chooses how fresh blobs are verified; VerifyFull if not given.
 func WithVerify(v Verify) Option { return func(s *settings) { s.verify = v } }
 
+// ParseVerify reads the word a person chose: full, sampled or off.
+func ParseVerify(word string) (Verify, error) {
+	switch word {
+	case "full":
+		return VerifyFull, nil
+	case "sampled":
+		return VerifySampled, nil
+	case "off":
+		return VerifyOff, nil
+	}
+	return 0, fmt.Errorf("read back %q: %w", word, backup.ErrInvalid)
+}
+
+// WithCompression chooses how hard fresh blobs are compressed;
+// CompressFastest if not given. What is stored already stays as it is, and format version 1 knows no
+// compression at all.
+func WithCompression(c Compression) Option { return func(s *settings) { s.effort = c } }
+
+// WithUploads chooses how many packs are stored at the same time; as many as
+// the storage asks for if not given, and one if it does not ask. Each takes the
+// memory of a pack.
+func WithUploads(n int) Option { return func(s *settings) { s.uploads = max(1, min(n, 16)) } }
+
 // WithKDF chooses the cost of passwords that are made from now on. It is for
 // tests; crypto.DefaultKDF is right for people.
 func WithKDF(kdf crypto.KDF) Option { return func(s *settings) { s.kdf = kdf } }
@@ -82,20 +109,17 @@ func WithCache(dir string, limit int64) Option {
 }
 
 func newRepository(st storage.Storage, opts []Option) (*Repository, error) {
-	codec, err := newCodec()
-	if err != nil {
-		return nil, err
-	}
 	r := &Repository{
 		storage:  st,
-		codec:    codec,
-		settings: settings{kdf: crypto.DefaultKDF(), packSize: pack.Target},
+		settings: settings{kdf: crypto.DefaultKDF(), packSize: pack.Target, effort: CompressFastest},
 		known:    index.New(),
 	}
 	for _, opt := range opts {
 		opt(&r.settings)
 	}
-	return r, nil
+	var err error
+	r.codec, err = newCodec(r.settings.effort)
+	return r, err
 }
 
 // chunkPurpose must never change, or nothing would deduplicate any more.

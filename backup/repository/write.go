@@ -127,6 +127,13 @@ func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, er
 	return Saved{ID: h.ID, New: fresh}, err
 }
 
+// SaveNow is Save for callers that work on all cores themselves: the blob is
+// compressed and sealed in the caller's goroutine, without a copy and without
+// handing it over.
+func (w *Writer) SaveNow(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
+	return w.Save(ctx, t, plain)
+}
+
 // again stores a blob that the repository has, for the pack it lies in will go.
 func (w *Writer) again(ctx context.Context, h blob.Handle, plain []byte) error {
 	_, err := w.save(ctx, h, plain, true)

@@ -103,7 +103,25 @@ type FileSet struct {
 	Paths         []string // as given: relative ones stay relative in the snapshot
 	Exclude       []string // patterns as restic's users know them
 	OneFileSystem bool
+	Pieces        Pieces // how the files are cut
 }
+
+// Pieces says how a source wants its files to be cut. Who knows that a file is
+// overwritten page by page asks for pieces of fixed length: cuts by content
+// would move no better, and cost more.
+type Pieces int
+
+const (
+	// PiecesByName leaves it to the ending of the name.
+	PiecesByName Pieces = iota
+	// PiecesChanging is for what changes in place or is dumped anew every
+	// day, under whatever name: short pieces, cut by content.
+	PiecesChanging
+	// PiecesFixed64 cuts every 64 KiB.
+	PiecesFixed64
+	// PiecesFixed256 cuts every 256 KiB.
+	PiecesFixed256
+)
 
 // Entry describes one virtual file.
 type Entry struct {
@@ -111,6 +129,7 @@ type Entry struct {
 	Mode    fs.FileMode
 	ModTime time.Time
 	Size    int64 // bytes, -1 when not known before
+	Pieces  Pieces
 }
 
 // Target says where a point is brought back to.

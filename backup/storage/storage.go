@@ -159,6 +159,13 @@ type Retainer interface {
 	Retain(ctx context.Context, name Name, until time.Time) error
 }
 
+// Distant is an optional ability: a place behind a network, where one document
+// at a time would mean waiting for answers most of the time.
+type Distant interface {
+	// Uploads is how many documents are best saved at once.
+	Uploads() int
+}
+
 // Wrapper is a storage that adds something to another one.
 type Wrapper interface {
 	Storage

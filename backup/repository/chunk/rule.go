@@ -22,7 +22,8 @@ const kib = 1 << 10
 //	name      min      mean     max      for
 //	default   512 KiB  1 MiB    8 MiB    whatever is written once
 //	database  32 KiB   128 KiB  1 MiB    files that change in place or are dumped again every day
-//	fixed     64 KiB   64 KiB   64 KiB   pages overwritten at random; asked for by name only
+//	fixed     64 KiB   64 KiB   64 KiB   pages overwritten at random; only where a source asks
+//	fixed256  256 KiB  256 KiB  256 KiB  the same for large data directories, a quarter of the index
 //
 // A nightly SQL dump costs 30 % of its size per day with pieces of 1 MiB and
 // 10 % with 128 KiB, while the first day grows by 3 %. Smaller pieces cost
@@ -31,6 +32,7 @@ var (
 	Default  = Rule{Name: "default", Version: Version, Min: 512 * kib, Mean: 1024 * kib, Max: 8192 * kib}
 	Database = Rule{Name: "database", Version: Version, Min: 32 * kib, Mean: 128 * kib, Max: 1024 * kib}
 	Fixed    = Rule{Name: "fixed", Version: Version, Min: 64 * kib, Mean: 64 * kib, Max: 64 * kib}
+	Fixed256 = Rule{Name: "fixed256", Version: Version, Min: 256 * kib, Mean: 256 * kib, Max: 256 * kib}
 )
 
 // RuleFor chooses the rule for a file by the ending of its name. Changing the
