@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"emrvault/backup"
+	"emrvault/backup/repository/cache"
 	"emrvault/backup/repository/crypto"
 	"emrvault/backup/storage"
 )
@@ -33,7 +34,19 @@ func Open(ctx context.Context, st storage.Storage, password string, opts ...Opti
 	}
 	r.config = c
 	r.setKey(master, id)
+	r.openCache()
 	return r, nil
+}
+
+// openCache opens what this machine remembers. A place where that cannot be
+// kept costs time and nothing else, so it is no reason to stop.
+func (r *Repository) openCache() {
+	if r.settings.cacheDir == "" {
+		return
+	}
+	if c, err := cache.Open(r.settings.cacheDir, r.config.ID, r.key, r.settings.cacheLimit); err == nil {
+		r.cache = c
+	}
 }
 
 func loadConfig(ctx context.Context, st storage.Storage) ([]byte, error) {
@@ -133,5 +146,6 @@ func (r *Repository) found(ctx context.Context, password string) error {
 		return fmt.Errorf("save config: %w", err)
 	}
 	r.setKey(master, id)
+	r.openCache()
 	return nil
 }

@@ -166,6 +166,13 @@ type Distant interface {
 	Uploads() int
 }
 
+// Remote is an optional ability: a place behind a network, where every request
+// costs a round trip and what was read once is worth keeping here.
+type Remote interface {
+	// Remote does nothing; having it is the answer.
+	Remote()
+}
+
 // Wrapper is a storage that adds something to another one.
 type Wrapper interface {
 	Storage
