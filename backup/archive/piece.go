@@ -73,7 +73,7 @@ func (p *pieces) stop() {
 
 func (p *pieces) work(ctx context.Context) {
 	for job := range p.jobs {
-		saved, err := p.writer.Save(ctx, blob.Data, job.data)
+		saved, err := p.writer.SaveNow(ctx, blob.Data, job.data)
 		job.file.set(job.slot, saved.ID, err)
 		p.give(job.data)
 		job.file.waiting.Done()

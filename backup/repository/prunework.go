@@ -96,7 +96,7 @@ func (p *pruner) rewrite(ctx context.Context) (written int64, err error) {
 	err = p.repo.Write(ctx, func(ctx context.Context, w *Writer) error {
 		writer = w
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(uploaders)
+		group.SetLimit(p.repo.uploads())
 		for _, use := range p.plan.repack {
 			group.Go(func() error {
 				p.progress.Current(packName(use.id).String())

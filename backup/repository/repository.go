@@ -90,7 +90,7 @@ func WithCompression(c Compression) Option { return func(s *settings) { s.effort
 // WithUploads chooses how many packs are stored at the same time; as many as
 // the storage asks for if not given, and one if it does not ask. Each takes the
 // memory of a pack.
-func WithUploads(n int) Option { return func(s *settings) { s.uploads = max(1, min(n, 16)) } }
+func WithUploads(n int) Option { return func(s *settings) { s.uploads = max(1, min(n, maxUploads)) } }
 
 // WithKDF chooses the cost of passwords that are made from now on. It is for
 // tests; crypto.DefaultKDF is right for people.

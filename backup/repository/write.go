@@ -12,22 +12,25 @@ import (
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/repository/pack"
+	"emrvault/backup/storage"
 )
 
 // Writer stores blobs; it lives inside Write.
 //
-// The way of a blob: the caller's goroutine hashes it, asks whether the
-// repository has it or it is on its way, and hands a copy to one of as many
-// workers as there are cores. A worker compresses, seals, verifies and appends
-// it to the open pack of its type. An uploader ends full packs and stores
-// them; what it stored is written into index files. One is enough: a local
-// disk takes packs faster than the cores make them.
+// The way of a blob: the caller's goroutine hashes it and asks whether the
+// repository has it or it is on its way. If not, it is compressed, sealed,
+// verified and appended to the open pack of its type, by as many sealers as
+// there are cores: after SaveNow in the caller's own goroutine, after Save by a
+// worker that got a copy. Uploaders end full packs and store them; what they
+// stored is written into index files. A local disk takes packs faster than the
+// cores make them, so one uploader is enough; a storage behind a network asks
+// for more, or most of the time would go into waiting for its answers.
 //
 // Memory: plaintext on its way (16 MiB, or 4 MiB a core if that is more), what
-// workers are busy with (three times their largest blob, kept up to 2 MiB),
-// and a pack of 17 MiB each of data and trees that is being filled, and one
-// that is being stored. With two cores that stays below 80 MiB, whatever is
-// backed up, and is 50 MiB with files of usual sizes.
+// the sealers are busy with (three times their largest blob, kept up to 2 MiB),
+// and a pack of 17 MiB each of data and trees that is being filled, and one for
+// each uploader. With two cores and a local disk that stays below 80 MiB,
+// whatever is backed up, and is 50 MiB with files of usual sizes.
 type Writer struct {
 	repo     *Repository
 	ctx      context.Context // ends with the first error, which is its cause
@@ -36,6 +39,7 @@ type Writer struct {
 	roomSize int64
 	jobs     chan job
 	spare    chan []byte        // buffers for plaintext
+	sealers  chan *sealer       // those not at work; one for each core
 	builders chan *pack.Builder // packs not in use; as many as may exist
 	full     chan *pack.Builder
 	finish   chan struct{} // closed when fn has returned
@@ -48,14 +52,13 @@ type Writer struct {
 	pending map[blob.Handle]struct{} // saved, but not yet in a durable index file
 }
 
-// job is a blob on its way to a worker.
+// job is a blob on its way to a sealer.
 type job struct {
 	handle blob.Handle
 	plain  []byte
 }
 
 const (
-	uploaders   = 1 // packs that are being stored, each in memory
 	minRoom     = 16 << 20
 	roomPerCore = 4 << 20
 	keepBuffer  = 2 << 20 // longer buffers are left to the collector
@@ -81,7 +84,7 @@ func (r *Repository) Write(ctx context.Context, fn func(ctx context.Context, w *
 	for range cap(w.jobs) {
 		workers.Go(w.work)
 	}
-	for range uploaders {
+	for range cap(w.builders) - blob.Types {
 		uploads.Go(w.upload)
 	}
 	if err := fn(ctx, w); err != nil {
@@ -106,17 +109,35 @@ func (r *Repository) newWriter(ctx context.Context, fail context.CancelCauseFunc
 		roomSize: max(minRoom, int64(workers)*roomPerCore),
 		jobs:     make(chan job, workers),
 		spare:    make(chan []byte, 4*workers),
-		builders: make(chan *pack.Builder, blob.Types+uploaders),
+		sealers:  make(chan *sealer, workers),
+		builders: make(chan *pack.Builder, blob.Types+r.uploads()),
 		full:     make(chan *pack.Builder),
 		finish:   make(chan struct{}),
 		pending:  make(map[blob.Handle]struct{}),
 	}
 	w.room = semaphore.NewWeighted(w.roomSize)
+	for range workers {
+		w.sealers <- &sealer{}
+	}
 	for range cap(w.builders) {
 		w.builders <- pack.NewBuilder(nil)
 	}
 	return w
 }
+
+// uploads is how many packs are stored at once.
+func (r *Repository) uploads() int {
+	if r.settings.uploads > 0 {
+		return r.settings.uploads
+	}
+	if far, ok := storage.As[storage.Distant](r.storage); ok {
+		return max(1, min(far.Uploads(), maxUploads))
+	}
+	return 1
+}
+
+// maxUploads bounds the memory that packs under way take.
+const maxUploads = 16
 
 // Save stores a blob unless the repository has it. plain is the caller's again
 // when Save returns. It may be called from many goroutines; the bytes are only
@@ -128,10 +149,19 @@ func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, er
 }
 
 // SaveNow is Save for callers that work on all cores themselves: the blob is
-// compressed and sealed in the caller's goroutine, without a copy and without
-// handing it over.
+// compressed and sealed in the caller's goroutine, while it is still in the
+// processor's cache, without a copy and without waking anybody.
 func (w *Writer) SaveNow(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
-	return w.Save(ctx, t, plain)
+	j := job{handle: blob.Handle{Type: t, ID: blob.Hash(plain)}, plain: plain}
+	fresh, err := w.admit(ctx, j, false)
+	if !fresh || err != nil {
+		return Saved{ID: j.handle.ID}, err
+	}
+	defer w.room.Release(w.need(len(plain)))
+	if err := w.process(j); err != nil {
+		return Saved{ID: j.handle.ID}, err
+	}
+	return Saved{ID: j.handle.ID, New: true}, nil
 }
 
 // again stores a blob that the repository has, for the pack it lies in will go.
@@ -141,38 +171,70 @@ func (w *Writer) again(ctx context.Context, h blob.Handle, plain []byte) error {
 }
 
 // save hands a blob to the workers unless nothing need be done.
+func (w *Writer) save(ctx context.Context, h blob.Handle, plain []byte, again bool) (fresh bool, err error) {
+	fresh, err = w.admit(ctx, job{handle: h, plain: plain}, again)
+	if !fresh || err != nil {
+		return false, err
+	}
+	return true, w.send(job{handle: h, plain: append(w.buffer(), plain...)})
+}
+
+// admit tells whether a blob is to be stored. If so it has got its share of the
+// room and is pending: others rely on it from then on, so it is stored or all of
+// the writing fails.
 //
 //nolint:contextcheck // Waiting ends with the pipeline, whatever context the caller brings.
-func (w *Writer) save(ctx context.Context, h blob.Handle, plain []byte, again bool) (fresh bool, err error) {
+func (w *Writer) admit(ctx context.Context, j job, again bool) (bool, error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if len(plain) > pack.MaxBlob {
-		return false, fmt.Errorf("%s of %d bytes: %w", h, len(plain), backup.ErrUnsupported)
+	if len(j.plain) > pack.MaxBlob {
+		return false, fmt.Errorf("%s of %d bytes: %w", j.handle, len(j.plain), backup.ErrUnsupported)
 	}
-	if w.has(h, again) {
+	if w.has(j.handle, again) {
 		return false, nil
 	}
-	need := w.need(len(plain))
+	need := w.need(len(j.plain))
 	if err := w.room.Acquire(w.ctx, need); err != nil {
 		return false, context.Cause(w.ctx)
 	}
-	if !w.claim(h, again) {
+	if w.ended() {
+		return false, w.late(j.handle)
+	}
+	if !w.claim(j.handle, again) {
 		w.room.Release(need)
 		return false, nil
 	}
-	// From here on others rely on this blob; it is stored or all of it fails.
+	w.counts.add(j.handle.Type, len(j.plain))
+	return true, nil
+}
+
+// send gives a job to a worker.
+func (w *Writer) send(j job) error {
 	select {
-	case w.jobs <- job{handle: h, plain: append(w.buffer(), plain...)}:
-		w.counts.add(h.Type, len(plain))
-		return true, nil
+	case w.jobs <- j:
+		return nil
 	case <-w.ctx.Done():
-		return false, context.Cause(w.ctx)
+		return context.Cause(w.ctx)
 	case <-w.finish:
-		err := fmt.Errorf("save %s after the end of writing: %w", h, backup.ErrInvalid)
-		w.fail(err)
-		return false, err
+		return w.late(j.handle)
 	}
+}
+
+func (w *Writer) ended() bool {
+	select {
+	case <-w.finish:
+		return true
+	default:
+		return false
+	}
+}
+
+// late fails the writing: somebody saves who was not waited for.
+func (w *Writer) late(h blob.Handle) error {
+	err := fmt.Errorf("save %s after the end of writing: %w", h, backup.ErrInvalid)
+	w.fail(err)
+	return err
 }
 
 // need is a blob's share of the room; a very long one takes all of it.
@@ -226,38 +288,51 @@ func (w *Writer) claim(h blob.Handle, again bool) bool {
 
 // work is a worker: it takes jobs until there are no more or something failed.
 func (w *Writer) work() {
-	var s sealer
 	for {
 		select {
 		case j := <-w.jobs:
-			w.process(&s, j)
+			w.carryOut(j)
 		case <-w.ctx.Done():
 			return
 		case <-w.finish:
-			w.drain(&s)
+			w.drain()
 			return
 		}
 	}
 }
 
-func (w *Writer) drain(s *sealer) {
+func (w *Writer) drain() {
 	for w.ctx.Err() == nil {
 		select {
 		case j := <-w.jobs:
-			w.process(s, j)
+			w.carryOut(j)
 		default:
 			return
 		}
 	}
 }
 
-func (w *Writer) process(s *sealer, j job) {
-	sealed, plain, err := s.seal(w, j)
+func (w *Writer) carryOut(j job) {
+	// What failed has ended the writing, which tells the cause.
+	_ = w.process(j)
 	w.done(j)
+}
+
+// process brings a blob into its pack. A failure ends the writing.
+func (w *Writer) process(j job) error {
+	var s *sealer
+	select {
+	case s = <-w.sealers:
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+	defer func() { w.sealers <- s }()
+	sealed, plain, err := s.seal(w, j)
 	if err == nil {
 		err = w.add(j.handle, sealed, plain)
 	}
 	if err != nil {
 		w.fail(err)
 	}
+	return err
 }
