@@ -32,7 +32,18 @@ type Options struct {
 	Parent *snapshot.Snapshot
 	Force  bool
 
+	// Checkpoint says how often what is finished is made durable; the zero
+	// value means every five minutes or 4 GiB.
+	Checkpoint Checkpoint
+
 	Progress backup.Progress // nil is silent
+}
+
+// Checkpoint bounds what an interruption costs. A backup that is broken off
+// goes on next time from its last checkpoint.
+type Checkpoint struct {
+	Every time.Duration // 0: five minutes; negative: never
+	Bytes int64         // new bytes after which one is due earlier; 0: 4 GiB
 }
 
 // Problem is something that did not go into the snapshot as it should.

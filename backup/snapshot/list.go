@@ -20,17 +20,20 @@ import (
 // Latest is the word for the newest snapshot that passes a filter.
 const Latest = "latest"
 
-// Filter chooses snapshots. Fields that are empty choose all; a snapshot must
-// pass every field that is set.
+// Filter chooses snapshots. Fields that are empty choose all recovery points; a
+// snapshot must pass every field that is set.
 type Filter struct {
 	Host  string
 	Tags  []string // one of them; "a,b" asks for both
 	Paths []string // all of them
+
+	// Checkpoints lists what unfinished backups have left, and nothing else.
+	Checkpoints bool
 }
 
 // Match says whether s passes.
 func (f Filter) Match(s *Snapshot) bool {
-	if f.Host != "" && f.Host != s.Hostname {
+	if f.Checkpoints != s.IsCheckpoint() || f.Host != "" && f.Host != s.Hostname {
 		return false
 	}
 	for _, p := range f.Paths {
