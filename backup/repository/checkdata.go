@@ -104,7 +104,7 @@ func (p *packProof) damaged(id blob.ID, e pack.Entry, err error) {
 	text := fmt.Sprintf("%s blob %s in pack %s: %v", e.Handle.Type, e.Handle.ID, id.Short(), err)
 	p.found.add(Finding{
 		Level: Error, Kind: BlobDamaged, Name: e.Handle.ID.String(), Key: "check." + BlobDamaged, Text: text,
-		Args: map[string]any{"name": e.Handle.String(), "pack": id.Short(), "error": err.Error()},
+		Args: map[string]any{"name": e.Handle.String(), "pack": id.Short(), "pack_id": id.String(), "error": err.Error()},
 	})
 }
 

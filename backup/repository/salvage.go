@@ -59,25 +59,47 @@ func (r *Repository) SalvageIndex(ctx context.Context) (damage []error, err erro
 // askPacks adds to an index the packs that it does not know, by their own
 // lists. torn hears, one at a time, of those that could not be read.
 func (r *Repository) askPacks(ctx context.Context, known *index.Index, sizes map[blob.ID]int64, torn func(blob.ID, error)) error {
+	return r.eachHeader(ctx, strangers(known, sizes), sizes, func(id blob.ID, entries []pack.Entry, err error) {
+		if err == nil {
+			err = known.Add(index.Pack{ID: id, Entries: entries})
+		}
+		if err != nil {
+			torn(id, err)
+		}
+	})
+}
+
+// eachHeader reads the packs' own lists on all cores and hands them over one
+// at a time.
+func (r *Repository) eachHeader(ctx context.Context, ids []blob.ID, sizes map[blob.ID]int64, fn func(blob.ID, []pack.Entry, error)) error {
 	var one sync.Mutex
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, id := range strangers(known, sizes) {
+	group.SetLimit(headerReaders * runtime.GOMAXPROCS(0))
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			break
+		}
 		group.Go(func() error {
 			entries, err := r.packHeader(ctx, id, sizes[id])
-			if err == nil {
-				err = known.Add(index.Pack{ID: id, Entries: entries})
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
-			if err != nil && ctx.Err() == nil {
-				one.Lock()
-				defer one.Unlock()
-				torn(id, err)
-			}
-			return ctx.Err()
+			one.Lock()
+			defer one.Unlock()
+			fn(id, entries, err)
+			return nil
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(outer)
 }
+
+// headerReaders is how many lists are read at once for each core: reading one
+// mostly waits for the storage.
+const headerReaders = 4
 
 // strangers are the packs on the storage that an index does not know.
 func strangers(known *index.Index, sizes map[blob.ID]int64) (ids []blob.ID) {
