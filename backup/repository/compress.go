@@ -125,13 +125,14 @@ func (c *codec) expand(dst, frame []byte, length int) ([]byte, error) {
 	return plain, nil
 }
 
-// expandDocument expands a frame of unknown length, up to maxDocument.
-func (c *codec) expandDocument(frame []byte) ([]byte, error) {
+// expandDocument appends what a frame of unknown length, up to maxDocument,
+// expands to.
+func (c *codec) expandDocument(dst, frame []byte) ([]byte, error) {
 	var header zstd.Header
 	if err := header.Decode(frame); err == nil && header.HasFCS && header.FrameContentSize/maxRatio > uint64(len(frame)) {
 		return nil, fmt.Errorf("%d bytes cannot come from a frame of %d: %w", header.FrameContentSize, len(frame), backup.ErrDamaged)
 	}
-	plain, err := c.free.DecodeAll(frame, nil)
+	plain, err := c.free.DecodeAll(frame, dst)
 	if err != nil {
 		return nil, fmt.Errorf("decompress: %w: %w", backup.ErrDamaged, err)
 	}

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,8 @@ func (r *Repository) saveDocument(ctx context.Context, kind storage.Kind, text [
 		return blob.ID{}, err
 	}
 	if r.settings.verify != VerifyOff {
-		if again, err := r.openDocument(sealed); err != nil || string(again) != string(text) {
+		// A copy, for what is opened is no longer sealed.
+		if again, err := r.openDocument(nil, bytes.Clone(sealed)); err != nil || string(again) != string(text) {
 			return blob.ID{}, fmt.Errorf("%s cannot be read back before it is stored: memory or processor is faulty: %w", kind, backup.ErrDamaged)
 		}
 	}
@@ -70,19 +72,25 @@ func (r *Repository) loadDocument(ctx context.Context, name storage.Name) ([]byt
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", name, err)
 	}
+	return r.provenDocument(nil, name, sealed)
+}
+
+// provenDocument opens a document that must hash to its name.
+func (r *Repository) provenDocument(dst []byte, name storage.Name, sealed []byte) ([]byte, error) {
 	if blob.Hash(sealed).String() != name.ID {
 		return nil, fmt.Errorf("%s was changed or cut short on its storage: %w", name, backup.ErrDamaged)
 	}
-	text, err := r.openDocument(sealed)
+	text, err := r.openDocument(dst, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return text, nil
 }
 
-// openDocument decrypts within sealed and expands.
-func (r *Repository) openDocument(sealed []byte) ([]byte, error) {
-	plain, err := r.key.Open(nil, sealed)
+// openDocument decrypts within sealed and expands into dst, or gives back the
+// part of sealed that is the document.
+func (r *Repository) openDocument(dst, sealed []byte) ([]byte, error) {
+	plain, err := r.key.OpenInPlace(sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +98,7 @@ func (r *Repository) openDocument(sealed []byte) ([]byte, error) {
 	case len(plain) == 0 || plain[0] == '{' || plain[0] == '[':
 		return plain, nil
 	case plain[0] == frameMark && r.config.Version >= newestVersion:
-		return r.codec.expandDocument(plain[1:])
+		return r.codec.expandDocument(dst[:0], plain[1:])
 	}
 	return nil, fmt.Errorf("document of unknown encoding: %w", backup.ErrDamaged)
 }

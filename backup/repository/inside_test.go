@@ -162,7 +162,7 @@ func FuzzDocument(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.openDocument(sealed); err != nil && !errors.Is(err, backup.ErrDamaged) {
+		if _, err := r.openDocument(nil, sealed); err != nil && !errors.Is(err, backup.ErrDamaged) {
 			t.Errorf("got %v, want ErrDamaged", err)
 		}
 	})

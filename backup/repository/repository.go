@@ -3,6 +3,7 @@ package repository
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
@@ -34,8 +35,7 @@ type Repository struct {
 	// become known, and for writing while the whole index is read anew, so
 	// that no pack falls between the two.
 	landing sync.RWMutex
-	indexMu sync.RWMutex
-	known   *index.Index
+	known   atomic.Pointer[index.Index]
 }
 
 // Option changes how a repository is made or opened.
@@ -112,8 +112,8 @@ func newRepository(st storage.Storage, opts []Option) (*Repository, error) {
 	r := &Repository{
 		storage:  st,
 		settings: settings{kdf: crypto.DefaultKDF(), packSize: pack.Target, effort: CompressFastest},
-		known:    index.New(),
 	}
+	r.setIndex(index.New())
 	for _, opt := range opts {
 		opt(&r.settings)
 	}
@@ -154,17 +154,9 @@ func (r *Repository) Close() error {
 	return r.storage.Close()
 }
 
-func (r *Repository) index() *index.Index {
-	r.indexMu.RLock()
-	defer r.indexMu.RUnlock()
-	return r.known
-}
+func (r *Repository) index() *index.Index { return r.known.Load() }
 
-func (r *Repository) setIndex(x *index.Index) {
-	r.indexMu.Lock()
-	defer r.indexMu.Unlock()
-	r.known = x
-}
+func (r *Repository) setIndex(x *index.Index) { r.known.Store(x) }
 
 // Has tells whether a blob is durable in the repository: its pack and the
 // index file that lists it are.
@@ -172,11 +164,7 @@ func (r *Repository) Has(h blob.Handle) bool { return r.index().Has(h) }
 
 // BlobSize tells the length of a blob's plaintext.
 func (r *Repository) BlobSize(h blob.Handle) (plain int, ok bool) {
-	at, ok := r.index().First(h)
-	if !ok {
-		return 0, false
-	}
-	return at.PlainSize(), true
+	return r.index().PlainSize(h)
 }
 
 // Locate tells where a blob lies: its pack, place and sealed length, and the

@@ -76,9 +76,18 @@ type document struct {
 }
 
 // Decode reads an index document and refuses whatever cannot be true.
-func Decode(text []byte) ([]Pack, error) {
-	if packs, ok := quick(text); ok {
-		return packs, nil
+func Decode(text []byte) ([]Pack, error) { return new(Reader).Decode(text) }
+
+// Reader decodes one document after the other in the same memory.
+type Reader struct {
+	packs   []Pack
+	entries []pack.Entry
+}
+
+// Decode is Decode; what it gives is good until the next call.
+func (r *Reader) Decode(text []byte) ([]Pack, error) {
+	if r.quick(text) {
+		return r.packs, nil
 	}
 	return decode(text)
 }

@@ -10,33 +10,44 @@ import (
 
 // quick reads index documents written exactly as restic and we write them: no
 // blanks, the fields in their order. That is five times as fast as reading any
-// JSON, and every run begins with the whole index. ok is false for anything
+// JSON, and a run may begin with the whole index. ok is false for anything
 // else, be it damaged or only written differently; Decode then looks properly.
-func quick(text []byte) (packs []Pack, ok bool) {
+func (r *Reader) quick(text []byte) (ok bool) {
 	c := cursor{rest: text, ok: true}
+	r.packs, r.entries = r.packs[:0], r.entries[:0]
 	c.literal(`{"packs":[`)
 	for more := !c.at(']'); c.ok && more; more = c.next(',') {
-		packs = append(packs, c.pack())
+		r.pack(&c)
 	}
 	c.literal(`]}`)
-	return packs, c.ok && len(bytes.TrimSpace(c.rest)) == 0
+	// Only now do the entries stay where they are.
+	from := 0
+	for i := range r.packs {
+		to := from + len(r.packs[i].Entries)
+		r.packs[i].Entries = r.entries[from:to:to]
+		from = to
+	}
+	return c.ok && len(bytes.TrimSpace(c.rest)) == 0
+}
+
+func (r *Reader) pack(c *cursor) {
+	var p Pack
+	c.literal(`{"id":"`)
+	p.ID = c.id()
+	c.literal(`","blobs":[`)
+	from := len(r.entries)
+	for more := !c.at(']'); c.ok && more; more = c.next(',') {
+		r.entries = append(r.entries, c.entry())
+	}
+	c.literal(`]}`)
+	p.Entries = r.entries[from:]
+	r.packs = append(r.packs, p)
 }
 
 // cursor walks through a document until something is not as expected.
 type cursor struct {
 	rest []byte
 	ok   bool
-}
-
-func (c *cursor) pack() (p Pack) {
-	c.literal(`{"id":"`)
-	p.ID = c.id()
-	c.literal(`","blobs":[`)
-	for more := !c.at(']'); c.ok && more; more = c.next(',') {
-		p.Entries = append(p.Entries, c.entry())
-	}
-	c.literal(`]}`)
-	return p
 }
 
 func (c *cursor) entry() (e pack.Entry) {
