@@ -21,13 +21,23 @@ func packName(id blob.ID) storage.Name {
 // decrypted, decompressed, its hash proven. Every copy is tried before it
 // gives up.
 func (r *Repository) LoadBlob(ctx context.Context, h blob.Handle, buf []byte) ([]byte, error) {
+	return r.loadBlob(ctx, h, buf, r.trees)
+}
+
+// LoadStored is LoadBlob for those who prove the storage: what this machine
+// keeps of it does not count.
+func (r *Repository) LoadStored(ctx context.Context, h blob.Handle, buf []byte) ([]byte, error) {
+	return r.loadBlob(ctx, h, buf, nil)
+}
+
+func (r *Repository) loadBlob(ctx context.Context, h blob.Handle, buf []byte, near *treeCache) ([]byte, error) {
 	copies := r.index().Copies(h)
 	if len(copies) == 0 {
 		return nil, fmt.Errorf("%s blob %s is in no index: %w", h.Type, h.ID, backup.ErrNotFound)
 	}
 	var failures []error
 	for _, at := range copies {
-		plain, err := r.loadCopy(ctx, at, buf)
+		plain, err := r.loadNear(ctx, at, buf, near)
 		if err == nil {
 			return plain, nil
 		}
@@ -37,6 +47,19 @@ func (r *Repository) LoadBlob(ctx context.Context, h blob.Handle, buf []byte) ([
 		failures = append(failures, err)
 	}
 	return nil, errors.Join(failures...)
+}
+
+// loadNear reads a copy from the cache if it is there and sound.
+func (r *Repository) loadNear(ctx context.Context, at index.Location, buf []byte, near *treeCache) ([]byte, error) {
+	if sealed, ok := near.load(ctx, at); ok {
+		if plain, err := r.openBlob(buf, sealed, at.Entry); err == nil {
+			return plain, nil
+		}
+		if err := near.forget(at); err != nil {
+			return nil, err
+		}
+	}
+	return r.loadCopy(ctx, at, buf)
 }
 
 func (r *Repository) loadCopy(ctx context.Context, at index.Location, buf []byte) ([]byte, error) {

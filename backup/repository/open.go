@@ -46,6 +46,7 @@ func (r *Repository) openCache() {
 	}
 	if c, err := cache.Open(r.settings.cacheDir, r.config.ID, r.key, r.settings.cacheLimit); err == nil {
 		r.cache = c
+		r.trees = newTreeCache(r)
 	}
 }
 

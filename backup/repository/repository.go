@@ -27,6 +27,7 @@ type Repository struct {
 	buffers  sync.Pool // of *loadBuffers
 
 	cache *cache.Cache // nil: none
+	trees *treeCache   // nil: trees are read where they lie
 
 	keyMu sync.Mutex
 	keyID string // the key file that opened the repository

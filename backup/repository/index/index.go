@@ -322,6 +322,21 @@ func (x *Index) HasPack(id blob.ID) bool {
 	return ok
 }
 
+// PackEnd tells where in a pack the last of its blobs ends; 0 if it is unknown.
+func (x *Index) PackEnd(id blob.ID) (end uint32) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n, ok := x.packs.find(id)
+	if !ok {
+		return 0
+	}
+	end = x.packs.rows[n].end
+	for _, e := range x.packs.odd[uint32(n)] {
+		end = max(end, e.Offset+e.Length)
+	}
+	return end
+}
+
 // Pack lists the blobs of one pack in the order of their offsets; nil if it is
 // unknown.
 func (x *Index) Pack(id blob.ID) []pack.Entry {
