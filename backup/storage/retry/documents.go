@@ -108,7 +108,7 @@ func (s *Storage) Remove(ctx context.Context, name storage.Name) error {
 	asked := false
 	return s.try(ctx, call{operation: "remove", document: name.String()}, func(ctx context.Context) error {
 		err := s.Storage.Remove(ctx, name)
-		if asked && errors.Is(err, backup.ErrNotFound) {
+		if asked && errors.Is(err, backup.ErrNotFound) && !errors.Is(err, storage.ErrPermanent) { // which a whole bucket that is gone would be
 			return nil
 		}
 		asked = asked || !refused(err)
