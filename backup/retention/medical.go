@@ -1,0 +1,133 @@
+package retention
+
+import (
+	"fmt"
+	"time"
+
+	"emrvault/backup"
+)
+
+// Class says what law the content falls under. The rules for the management of
+// medical records of medical institutions 医疗机构病历管理规定 (2013), article 29,
+// demand that outpatient and emergency records are kept for at least 15 years
+// after the last visit, inpatient records for at least 30 years.
+//
+// For a recovery point that means: the newest point of every year that is
+// younger than the floor stays, whatever the other rules say.
+type Class string
+
+// The classes.
+const (
+	Outpatient Class = "outpatient" // 门(急)诊病历
+	Inpatient  Class = "inpatient"  // 住院病历
+)
+
+// Floor is how many years the class demands; 0 for none.
+func (c Class) Floor() int {
+	switch c {
+	case Outpatient:
+		return 15
+	case Inpatient:
+		return 30
+	}
+	return 0
+}
+
+// checkClass refuses rules that look as if they could go below the floor:
+// whoever writes "yearly: 5" beside a class believes that the sixth year goes.
+func (p Policy) checkClass() error {
+	floor := p.Class.Floor()
+	switch {
+	case p.Class == "":
+		return nil
+	case floor == 0:
+		return fmt.Errorf("class %q: write outpatient or inpatient: %w", string(p.Class), backup.ErrInvalid)
+	case p.Yearly > 0 && p.Yearly < floor:
+		return fmt.Errorf("yearly: %d years are below the %d that %s records must be kept; leave it out or write at least %d: %w",
+			p.Yearly, floor, p.Class, floor, backup.ErrInvalid)
+	case p.WithinYearly != (Span{}) && p.WithinYearly.shorter(floor):
+		return fmt.Errorf("within_yearly: %s is below the %d years that %s records must be kept; leave it out or write at least %dy: %w",
+			p.WithinYearly, floor, p.Class, floor, backup.ErrInvalid)
+	}
+	return nil
+}
+
+// shorter tells whether the span ends before so many years, wherever it begins.
+func (s Span) shorter(years int) bool {
+	for _, from := range []time.Time{time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		if s.before(from).After(Span{Years: years}.before(from)) {
+			return true
+		}
+	}
+	return false
+}
+
+// floor is what a class keeps. Points come to it from the newest to the oldest.
+type floor struct {
+	years int
+	since time.Time // points after it are younger than the floor
+	seen  int       // years of which a point was kept
+	last  int       // the year before
+}
+
+func newFloor(c Class, newest time.Time) *floor {
+	f := &floor{years: c.Floor()}
+	f.since = Span{Years: f.years}.before(newest)
+	return f
+}
+
+// keeps says whether the point is the newest of its year, and its year young
+// enough. Years are counted too: a newest point that a wrong clock has put far
+// into the future must not make all others look old.
+func (f *floor) keeps(t time.Time) (Reason, bool) {
+	if f.years == 0 || f.seen > 0 && t.Year() == f.last {
+		return Reason{}, false
+	}
+	if !t.After(f.since) && f.seen > f.years {
+		return Reason{}, false
+	}
+	f.last = t.Year()
+	f.seen++
+	return Reason{Rule: ruleMedical, Period: t.Format("2006")}, true
+}
+
+// Protect tells which of some points that somebody wants to remove by name the
+// class does not let go: those that are the newest of their year and younger
+// than the floor. In the year of the newest point one may go while a sister of
+// that year stays; it is only a recent duplicate.
+func Protect(c Class, points []Point, remove map[string]bool, loc *time.Location) []Decision {
+	var refused []Decision
+	all := Apply(Policy{Class: c, Last: 1}, points, loc)
+	for _, d := range all {
+		if !remove[d.ID] || !d.medical() {
+			continue
+		}
+		if !spare(all, d, remove, loc) {
+			refused = append(refused, d)
+		}
+	}
+	return refused
+}
+
+func (d Decision) medical() bool {
+	for _, r := range d.Reasons {
+		if r.Rule == ruleMedical {
+			return true
+		}
+	}
+	return false
+}
+
+// spare tells whether a point is of the newest year, with a sister that stays.
+func spare(all []Decision, d Decision, remove map[string]bool, loc *time.Location) bool {
+	year := d.Time.In(loc).Year()
+	if year != all[0].Time.In(loc).Year() {
+		return false
+	}
+	for _, other := range all {
+		if other.ID != d.ID && !remove[other.ID] && other.Time.In(loc).Year() == year {
+			return true
+		}
+	}
+	return false
+}
