@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 
 	"emrvault/backup"
 	"emrvault/backup/repository"
+	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
 )
 
@@ -54,6 +57,7 @@ type verdict struct {
 	json          bool
 	bar           *bar
 	errors, hints int
+	sick          map[blob.ID]bool // packs that something is wrong with
 	failed        error
 }
 
@@ -62,6 +66,12 @@ func (v *verdict) hear(f repository.Finding) {
 		v.hints++
 	} else {
 		v.errors++
+		if id, ok := f.SickPack(); ok {
+			if v.sick == nil {
+				v.sick = make(map[blob.ID]bool)
+			}
+			v.sick[id] = true
+		}
 	}
 	v.failed = errors.Join(v.failed, v.show(f))
 }
@@ -103,13 +113,13 @@ func (v *verdict) all(ctx context.Context, repo *repository.Repository, opts rep
 	if err := repo.CheckStore(ctx, opts, v.hear, v.bar); err != nil {
 		return err
 	}
-	if err := repo.LoadIndex(ctx); err != nil {
-		if errors.Is(err, backup.ErrDamaged) && v.errors > 0 {
-			return nil // told already; without the index trees cannot be judged
-		}
+	if _, err := repo.SalvageIndex(ctx); err != nil { // what is damaged has been told
 		return err
 	}
-	return snapshot.Check(ctx, repo, v.hear)
+	if err := snapshot.Check(ctx, repo, v.hear); err != nil || v.errors == 0 {
+		return err
+	}
+	return v.losses(ctx, repo, slices.SortedFunc(maps.Keys(v.sick), blob.ID.Compare))
 }
 
 func (v *verdict) conclude(f *repoFlags) error {
