@@ -91,7 +91,7 @@ func (l *Limiter) learn(started time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Requests that ran together are told together; that is one lesson.
-	if !started.Before(l.cut) {
+	if started.After(l.cut) {
 		l.allowed = max(fewest, l.allowed/2)
 		l.cut = now
 	}
