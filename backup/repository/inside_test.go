@@ -15,7 +15,7 @@ import (
 
 func testCodec(t testing.TB) *codec {
 	t.Helper()
-	c, err := newCodec(CompressFastest)
+	c, err := newCodec(CompressFastest, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

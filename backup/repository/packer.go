@@ -26,7 +26,7 @@ func (w *Writer) add(h blob.Handle, sealed []byte, plain uint32) error {
 	if err != nil || full == nil {
 		return err
 	}
-	return w.hand(full)
+	return w.pass(full)
 }
 
 func (w *Writer) append(h blob.Handle, sealed []byte, plain uint32) (full *pack.Builder, err error) {
@@ -47,7 +47,7 @@ func (w *Writer) append(h blob.Handle, sealed []byte, plain uint32) (full *pack.
 	return full, nil
 }
 
-func (w *Writer) hand(full *pack.Builder) error {
+func (w *Writer) pass(full *pack.Builder) error {
 	select {
 	case w.full <- full:
 		return nil
@@ -60,7 +60,7 @@ func (w *Writer) hand(full *pack.Builder) error {
 func (w *Writer) endPacks() {
 	for i := range w.packers {
 		if open := w.packers[i].open; open != nil {
-			if err := w.hand(open); err != nil {
+			if err := w.pass(open); err != nil {
 				return // what failed has been told already
 			}
 		}

@@ -39,7 +39,8 @@ type Writer struct {
 	roomSize int64
 	jobs     chan job
 	spare    chan []byte        // buffers for plaintext
-	sealers  chan *sealer       // those not at work; one for each core
+	tokens   chan struct{}      // the right to seal; one for each core
+	sealers  sync.Pool          // of *sealer, those not at work
 	builders chan *pack.Builder // packs not in use; as many as may exist
 	full     chan *pack.Builder
 	finish   chan struct{} // closed when fn has returned
@@ -56,6 +57,7 @@ type Writer struct {
 type job struct {
 	handle blob.Handle
 	plain  []byte
+	sum    uint32 // of plain, when every blob is verified
 }
 
 const (
@@ -77,6 +79,9 @@ type Saved struct {
 // and the next prune collects them. fn must wait for goroutines it starts, and
 // use the context it is given.
 func (r *Repository) Write(ctx context.Context, fn func(ctx context.Context, w *Writer) error) error {
+	// Opening a repository leaves garbage: scrypt's 32 MiB, the text of the
+	// index. It is better gone before packs take their memory.
+	runtime.GC()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	w := r.newWriter(ctx, fail, runtime.GOMAXPROCS(0))
@@ -109,7 +114,7 @@ func (r *Repository) newWriter(ctx context.Context, fail context.CancelCauseFunc
 		roomSize: max(minRoom, int64(workers)*roomPerCore),
 		jobs:     make(chan job, workers),
 		spare:    make(chan []byte, 4*workers),
-		sealers:  make(chan *sealer, workers),
+		tokens:   make(chan struct{}, workers),
 		builders: make(chan *pack.Builder, blob.Types+r.uploads()),
 		full:     make(chan *pack.Builder),
 		finish:   make(chan struct{}),
@@ -117,7 +122,7 @@ func (r *Repository) newWriter(ctx context.Context, fail context.CancelCauseFunc
 	}
 	w.room = semaphore.NewWeighted(w.roomSize)
 	for range workers {
-		w.sealers <- &sealer{}
+		w.tokens <- struct{}{}
 	}
 	for range cap(w.builders) {
 		w.builders <- pack.NewBuilder(nil)
@@ -143,16 +148,16 @@ const maxUploads = 16
 // when Save returns. It may be called from many goroutines; the bytes are only
 // durable when Write returns nil.
 func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
-	h := blob.Handle{Type: t, ID: blob.Hash(plain)}
-	fresh, err := w.save(ctx, h, plain, false)
-	return Saved{ID: h.ID, New: fresh}, err
+	j := w.newJob(t, plain)
+	fresh, err := w.hand(ctx, j, false)
+	return Saved{ID: j.handle.ID, New: fresh}, err
 }
 
 // SaveNow is Save for callers that work on all cores themselves: the blob is
 // compressed and sealed in the caller's goroutine, while it is still in the
 // processor's cache, without a copy and without waking anybody.
 func (w *Writer) SaveNow(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
-	j := job{handle: blob.Handle{Type: t, ID: blob.Hash(plain)}, plain: plain}
+	j := w.newJob(t, plain)
 	fresh, err := w.admit(ctx, j, false)
 	if !fresh || err != nil {
 		return Saved{ID: j.handle.ID}, err
@@ -170,13 +175,19 @@ func (w *Writer) again(ctx context.Context, h blob.Handle, plain []byte) error {
 	return err
 }
 
-// save hands a blob to the workers unless nothing need be done.
+// save stores a blob that has just been proven to be the one of that name.
 func (w *Writer) save(ctx context.Context, h blob.Handle, plain []byte, again bool) (fresh bool, err error) {
-	fresh, err = w.admit(ctx, job{handle: h, plain: plain}, again)
+	return w.hand(ctx, job{handle: h, plain: plain, sum: w.sum(plain)}, again)
+}
+
+// hand gives a blob to the workers unless nothing need be done.
+func (w *Writer) hand(ctx context.Context, j job, again bool) (fresh bool, err error) {
+	fresh, err = w.admit(ctx, j, again)
 	if !fresh || err != nil {
 		return false, err
 	}
-	return true, w.send(job{handle: h, plain: append(w.buffer(), plain...)})
+	j.plain = append(w.buffer(), j.plain...)
+	return true, w.send(j)
 }
 
 // admit tells whether a blob is to be stored. If so it has got its share of the
@@ -320,19 +331,36 @@ func (w *Writer) carryOut(j job) {
 
 // process brings a blob into its pack. A failure ends the writing.
 func (w *Writer) process(j job) error {
-	var s *sealer
 	select {
-	case s = <-w.sealers:
+	case <-w.tokens:
 	case <-w.ctx.Done():
 		return context.Cause(w.ctx)
 	}
-	defer func() { w.sealers <- s }()
-	sealed, plain, err := s.seal(w, j)
+	defer func() { w.tokens <- struct{}{} }()
+	s, err := w.sealer()
 	if err == nil {
-		err = w.add(j.handle, sealed, plain)
+		defer w.sealers.Put(s)
+		err = w.pack(s, j)
 	}
 	if err != nil {
 		w.fail(err)
 	}
 	return err
+}
+
+func (w *Writer) pack(s *sealer, j job) error {
+	sealed, plain, err := s.seal(w, j)
+	if err != nil {
+		return err
+	}
+	return w.add(j.handle, sealed, plain)
+}
+
+// sealer takes one that is not at work, most likely the one this core had.
+func (w *Writer) sealer() (*sealer, error) {
+	if s, ok := w.sealers.Get().(*sealer); ok {
+		return s, nil
+	}
+	c, err := newCodec(w.repo.settings.effort, 1)
+	return &sealer{codec: c}, err
 }

@@ -32,16 +32,23 @@ func (b *Builder) Add(h blob.Handle, sealed []byte, plain uint32) {
 	b.data = append(b.data, sealed...)
 }
 
-// reserve doubles the memory up to what a pack of the usual length takes, and
-// afterwards gives no more than is needed. Header and length count as needed.
+// reserve doubles the memory of a small pack; one that has outgrown a megabyte
+// gets what a pack of the usual length takes at once, which costs nothing until
+// it is used, where growing by steps would copy all of it several times. Beyond
+// that it gives no more than is needed. Header and length count as needed.
 func (b *Builder) reserve(n int) {
 	need := len(b.data) + n + len(b.entries)*compressedSize + crypto.Overhead + lengthSize
 	if need <= cap(b.data) {
 		return
 	}
-	size := max(need, min(2*cap(b.data), Target+Target/16), 64<<10)
+	size := max(need, 2*cap(b.data), 64<<10)
+	if size > smallPack {
+		size = max(need, Target+Target/16)
+	}
 	b.data = append(make([]byte, 0, size), b.data...)
 }
+
+const smallPack = 1 << 20
 
 // Len is the length of the blobs so far.
 func (b *Builder) Len() int { return len(b.data) }
