@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"emrvault/appliance/errs"
 	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/retention"
@@ -22,7 +23,8 @@ type forgetFlags struct {
 	*repoFlags
 	filterFlags
 	policy                 retention.Policy
-	within, groupBy        string
+	within                 [6]string // all, then one of every hour … year
+	class, groupBy         string
 	prune, dryRun, confirm bool
 }
 
@@ -33,22 +35,35 @@ func forgetCommand(env *Env, f *repoFlags) *cobra.Command {
 		RunE: env.verb(func(ctx context.Context, args []string) error { return o.run(ctx, env, args) }),
 	}
 	o.filterFlags.add(cmd, env)
+	o.keepFlags(cmd, env)
 	flags := cmd.Flags()
-	for _, k := range []struct {
-		name string
-		to   *int
-	}{
-		{"last", &o.policy.Last}, {"hourly", &o.policy.Hourly}, {"daily", &o.policy.Daily},
-		{"weekly", &o.policy.Weekly}, {"monthly", &o.policy.Monthly}, {"yearly", &o.policy.Yearly},
-	} {
-		flags.IntVar(k.to, "keep-"+k.name, 0, env.t("cli.flag.keep-"+k.name))
-	}
-	flags.StringVar(&o.within, "keep-within", "", env.t("cli.flag.keep-within"))
-	flags.StringVar(&o.groupBy, "group-by", "host,paths", env.t("cli.flag.group-by"))
+	flags.StringVar(&o.class, "class", "", env.t("cli.flag.class"))
+	flags.StringVarP(&o.groupBy, "group-by", "g", "host,paths", env.t("cli.flag.group-by"))
 	flags.BoolVar(&o.prune, "prune", false, env.t("cli.flag.prune"))
 	flags.BoolVarP(&o.dryRun, "dry-run", "n", false, env.t("cli.flag.dry-run"))
 	flags.BoolVar(&o.confirm, "confirm", false, env.t("cli.flag.confirm"))
 	return cmd
+}
+
+// keepFlags are the rules, with the letters that restic gives them.
+func (o *forgetFlags) keepFlags(cmd *cobra.Command, env *Env) {
+	flags := cmd.Flags()
+	p := &o.policy
+	for i, k := range []struct {
+		name, letter string
+		to           *int
+	}{
+		{"last", "l", &p.Last}, {"hourly", "H", &p.Hourly}, {"daily", "d", &p.Daily},
+		{"weekly", "w", &p.Weekly}, {"monthly", "m", &p.Monthly}, {"yearly", "y", &p.Yearly},
+	} {
+		flags.IntVarP(k.to, "keep-"+k.name, k.letter, 0, env.t("cli.flag.keep-"+k.name))
+		within := "keep-within"
+		if i > 0 {
+			within += "-" + k.name
+		}
+		flags.StringVar(&o.within[i], within, "", env.t("cli.flag."+within))
+	}
+	flags.StringArrayVar(&p.Tags, "keep-tag", nil, env.t("cli.flag.keep-tag"))
 }
 
 // doomed is what forget decided.
@@ -66,28 +81,39 @@ func (o *forgetFlags) run(ctx context.Context, env *Env, words []string) error {
 	if carryOut {
 		mode = repository.Exclusive
 	}
-	return o.locked(ctx, env, mode, func(ctx context.Context, repo *repository.Repository) error {
-		plan, err := o.plan(ctx, env, repo, words)
+	return o.open(ctx, env, func(repo *repository.Repository) error {
+		lock, err := repo.Lock(ctx, mode)
 		if err != nil {
 			return err
 		}
-		if err := o.show(env, plan, carryOut); err != nil {
+		removed, err := o.forget(lock.Context(), env, repo, words, carryOut)
+		if err = errors.Join(err, lock.Unlock()); err != nil || !o.prune || removed == 0 {
 			return err
-		}
-		remove := removals(plan)
-		if !carryOut {
-			return o.stopHere(len(remove))
-		}
-		for _, id := range remove {
-			if err := snapshot.Remove(ctx, repo, id); err != nil {
-				return err
-			}
-		}
-		if !o.prune || len(remove) == 0 {
-			return nil
 		}
 		return prune(ctx, env, o.repoFlags, repo, repository.PruneOptions{})
 	})
+}
+
+// forget shows what is decided and, when asked to, removes what may go.
+func (o *forgetFlags) forget(ctx context.Context, env *Env, repo *repository.Repository, words []string, carryOut bool) (removed int, err error) {
+	plan, err := o.plan(ctx, repo, words)
+	if err != nil {
+		return 0, err
+	}
+	if err := o.show(env, plan, carryOut); err != nil {
+		return 0, err
+	}
+	remove := removals(plan)
+	if !carryOut {
+		return 0, o.stopHere(len(remove))
+	}
+	for _, id := range remove {
+		if err := snapshot.Remove(ctx, repo, id); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
 }
 
 func (o *forgetFlags) stopHere(remove int) error {
@@ -98,17 +124,17 @@ func (o *forgetFlags) stopHere(remove int) error {
 }
 
 func (o *forgetFlags) check(words []string) error {
-	if o.within != "" {
-		span, err := retention.ParseSpan(o.within)
-		if err != nil {
-			return err
-		}
-		o.policy.Span = span
+	if err := o.spans(); err != nil {
+		return err
 	}
 	for by := range strings.SplitSeq(o.groupBy, ",") {
 		if !slices.Contains([]string{"host", "paths", "tags", ""}, by) {
 			return usage("cli.usage.group-by", "word", by)
 		}
+	}
+	o.policy.Class = retention.Class(o.class)
+	if o.class != "" && o.policy.Class.Floor() == 0 {
+		return usage("cli.usage.class", "word", o.class)
 	}
 	if len(words) == 0 {
 		if err := o.policy.Check(); err != nil {
@@ -122,20 +148,31 @@ func (o *forgetFlags) check(words []string) error {
 	return nil
 }
 
+func (o *forgetFlags) spans() error {
+	p := &o.policy
+	to := []*retention.Span{&p.Span, &p.WithinHourly, &p.WithinDaily, &p.WithinWeekly, &p.WithinMonthly, &p.WithinYearly}
+	for i, text := range o.within {
+		if text == "" {
+			continue
+		}
+		span, err := retention.ParseSpan(text)
+		if err != nil {
+			return err
+		}
+		*to[i] = span
+	}
+	return nil
+}
+
 // plan decides about every snapshot; an unreadable one stops all, since it
 // could be the one that was meant to stay.
-func (o *forgetFlags) plan(ctx context.Context, env *Env, repo *repository.Repository, words []string) ([]doomed, error) {
+func (o *forgetFlags) plan(ctx context.Context, repo *repository.Repository, words []string) ([]doomed, error) {
 	if len(words) > 0 {
 		return o.named(ctx, repo, words)
 	}
-	list, err := snapshot.List(ctx, repo, o.filter())
+	groups, err := o.groups(ctx, repo, o.filter())
 	if err != nil {
 		return nil, err
-	}
-	groups := map[string][]retention.Point{}
-	for _, s := range list {
-		key := groupKey(s, o.groupBy)
-		groups[key] = append(groups[key], retention.Point{ID: s.ID, Time: s.Time})
 	}
 	var plan []doomed
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
@@ -144,16 +181,57 @@ func (o *forgetFlags) plan(ctx context.Context, env *Env, repo *repository.Repos
 	return plan, nil
 }
 
+// groups are the points that are judged together.
+func (o *forgetFlags) groups(ctx context.Context, repo *repository.Repository, filter snapshot.Filter) (map[string][]retention.Point, error) {
+	list, err := snapshot.List(ctx, repo, filter)
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string][]retention.Point{}
+	for _, s := range list {
+		key := groupKey(s, o.groupBy)
+		groups[key] = append(groups[key], retention.Point{ID: s.ID, Time: s.Time, Tags: s.Tags})
+	}
+	return groups, nil
+}
+
+// named removes what is named, unless the class protects it.
 func (o *forgetFlags) named(ctx context.Context, repo *repository.Repository, words []string) ([]doomed, error) {
 	var d doomed
+	remove := map[string]bool{}
 	for _, word := range words {
 		s, err := snapshot.Find(ctx, repo, word, o.filter())
 		if err != nil {
 			return nil, err
 		}
-		d.decisions = append(d.decisions, retention.Decision{ID: s.ID, Time: s.Time})
+		if !remove[s.ID] {
+			d.decisions = append(d.decisions, retention.Decision{ID: s.ID, Time: s.Time})
+		}
+		remove[s.ID] = true
+	}
+	if err := o.protect(ctx, repo, remove); err != nil {
+		return nil, err
 	}
 	return []doomed{d}, nil
+}
+
+// protect refuses when a point must be kept by law.
+func (o *forgetFlags) protect(ctx context.Context, repo *repository.Repository, remove map[string]bool) error {
+	if o.policy.Class == "" {
+		return nil
+	}
+	groups, err := o.groups(ctx, repo, snapshot.Filter{})
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		for _, d := range retention.Protect(o.policy.Class, groups[key], remove, time.Local) {
+			return errs.Wrap(errs.Denied, fmt.Errorf("point %.8s of %s is protected as %s record: %w",
+				d.ID, d.Time.Local().Format(time.DateOnly), o.policy.Class, backup.ErrInvalid),
+				"cli.forget.protected", "id", d.ID[:8], "year", d.Time.Local().Format("2006"), "years", o.policy.Class.Floor())
+		}
+	}
+	return nil
 }
 
 func groupKey(s *snapshot.Snapshot, by string) string {
@@ -232,64 +310,4 @@ func (o *forgetFlags) line(env *Env, group string, p retention.Decision, carryOu
 		key = "cli.forget.remove"
 	}
 	return env.say(key, "id", p.ID[:8], "time", p.Time, "reasons", strings.Join(reasons, env.t("cli.list.comma")))
-}
-
-func pruneCommand(env *Env, f *repoFlags) *cobra.Command {
-	var dryRun, confirm bool
-	cmd := &cobra.Command{
-		Use: "prune -r REPO", Short: env.t("cli.prune.short"), Args: count(0, 0),
-		RunE: env.verb(func(ctx context.Context, _ []string) error {
-			return runPrune(ctx, env, f, dryRun || !confirm, dryRun)
-		}),
-	}
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, env.t("cli.flag.dry-run"))
-	cmd.Flags().BoolVar(&confirm, "confirm", false, env.t("cli.flag.confirm"))
-	return cmd
-}
-
-func runPrune(ctx context.Context, env *Env, f *repoFlags, only, asked bool) error {
-	return f.locked(ctx, env, repository.Exclusive, func(ctx context.Context, repo *repository.Repository) error {
-		if err := prune(ctx, env, f, repo, repository.PruneOptions{DryRun: only}); err != nil {
-			return err
-		}
-		if only && !asked {
-			return unconfirmed()
-		}
-		return nil
-	})
-}
-
-func prune(ctx context.Context, env *Env, f *repoFlags, repo *repository.Repository, opts repository.PruneOptions) error {
-	bar := env.progress(f.progress)
-	bar.Stage(backup.StagePrune)
-	report, err := pruneWith(ctx, repo, opts, bar)
-	bar.done()
-	if err != nil {
-		return err
-	}
-	if f.json {
-		return env.json(map[string]any{
-			"dry_run": opts.DryRun, "bytes_freed": report.BytesFreed, "packs_removed": report.PacksRemoved + report.PacksOrphans,
-			"packs_repacked": report.PacksRepacked, "packs_kept": report.PacksKept, "blobs_unused": report.UnusedBlobs,
-			"bytes_unused": report.UnusedBytes, "bytes_unused_after": report.RemainingUnusedBytes,
-		})
-	}
-	key := "cli.prune.done"
-	if opts.DryRun {
-		key = "cli.prune.would"
-	}
-	l := env.Lang
-	return env.say(key, "freed", l.Bytes(report.BytesFreed), "removed", l.Number(report.PacksRemoved+report.PacksOrphans),
-		"repacked", l.Number(report.PacksRepacked))
-}
-
-func pruneWith(ctx context.Context, repo *repository.Repository, opts repository.PruneOptions, bar *bar) (repository.PruneReport, error) {
-	if err := repo.LoadIndex(ctx); err != nil {
-		return repository.PruneReport{}, err
-	}
-	used, err := snapshot.Used(ctx, repo)
-	if err != nil {
-		return repository.PruneReport{}, err
-	}
-	return repo.Prune(ctx, used, opts, bar)
 }

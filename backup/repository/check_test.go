@@ -159,7 +159,7 @@ func TestContradictingIndexFiles(t *testing.T) {
 	if err := r.LoadIndex(t.Context()); !errors.Is(err, backup.ErrDamaged) {
 		t.Errorf("load index: got %v, want ErrDamaged", err)
 	}
-	if _, err := r.Prune(t.Context(), c.set(), repository.PruneOptions{}, nil); !errors.Is(err, backup.ErrDamaged) {
+	if _, err := tryPrune(t, r, c, repository.PruneOptions{}); !errors.Is(err, backup.ErrDamaged) {
 		t.Errorf("prune: got %v, want ErrDamaged", err)
 	}
 }

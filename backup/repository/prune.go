@@ -2,12 +2,13 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
-	"emrvault/backup/repository/index"
-	"emrvault/backup/storage"
 )
 
 // PruneOptions says how much slack may stay.
@@ -19,6 +20,16 @@ type PruneOptions struct {
 // defaultUnused is the slack that stays: rewriting packs for the last few
 // percent costs more than it brings.
 const defaultUnused = 5
+
+// PruneStep is a step of Prune that had to be left for a later run.
+type PruneStep string
+
+const (
+	// PruneSwitch takes packs out of the index.
+	PruneSwitch PruneStep = "switch"
+	// PruneRemove deletes packs that no index names.
+	PruneRemove PruneStep = "remove"
+)
 
 // PruneReport tells what was, or with DryRun would be, removed. Bytes are as
 // stored.
@@ -32,108 +43,214 @@ type PruneReport struct {
 	PacksRepacked        int64 `json:"packs_repacked"` // what is used in them is written anew
 	PacksRemoved         int64 `json:"packs_removed"`  // nothing in them is used
 	PacksOrphans         int64 `json:"packs_orphans"`  // no index knew them
-	BytesFreed           int64 `json:"bytes_freed"`    // how much more room the storage has; estimated with DryRun
+	PacksRescued         int64 `json:"packs_rescued"`  // were to go, but a backup came to need them meanwhile
+	BytesFreed           int64 `json:"bytes_freed"`    // how much more room the storage has, negative while copies wait for their old packs to go; estimated with DryRun
+
+	// What a later run has to finish, because somebody else was at work.
+	Postponed PruneStep `json:"postponed,omitempty"`
+	Why       string    `json:"why,omitempty"` // who was in the way
+	PacksLeft int64     `json:"packs_left"`    // needed by nobody, but not deleted yet
+	BytesLeft int64     `json:"bytes_left"`
 }
 
-// Prune removes what no snapshot needs. used holds every blob reachable from
-// all snapshots; if one of them is missing, nothing is removed. The caller
-// holds the exclusive lock and hands in its context.
+// Needs tells what the snapshots of a repository need; package snapshot does.
+type Needs interface {
+	// List notes which snapshots there are now.
+	List(ctx context.Context) error
+	// Mark hands every blob to add that a noted snapshot needs, one call at a
+	// time; add answers whether the blob is new to it. What lies below a tree
+	// that is not new has been handed over before. Whatever cannot be read is
+	// an error: what it needs would be taken for waste.
+	Mark(ctx context.Context, add func(blob.Handle) bool) error
+}
+
+// Prune removes what no snapshot needs. It takes its locks itself and lets
+// backups go first; docs/design/prune.md has the invariant and its proof.
 //
-// The order makes a crash at any moment harmless: orphaned packs go first, then,
-// once no index names them, packs that hold nothing of use, so that there is
-// room for the rest; what is still used in packs about to go is written into new packs and these
-// into index files; new index files list what stays; only then the old index
-// files are removed, and last the packs that no index names any more.
-func (r *Repository) Prune(ctx context.Context, used *blob.Set, opts PruneOptions, progress backup.Progress) (PruneReport, error) {
+// Step A, beside running backups: what is used of packs that are to go is
+// copied into new packs. Step B, alone and short: snapshots made meanwhile are
+// looked at, packs they need stay after all, and the index is written without
+// the others. Step C, alone and in slices of a few seconds: packs that no index
+// names are deleted. Wherever it ends, all that snapshots need is there, and
+// the next run goes on. When others hold the repository, B and C stay for
+// later; that is no error, and the report says so.
+func (r *Repository) Prune(ctx context.Context, needs Needs, opts PruneOptions, progress backup.Progress) (PruneReport, error) {
 	if progress == nil {
 		progress = backup.Silent{}
 	}
 	progress.Stage(backup.StagePrune)
-	p := &pruner{repo: r, used: used, progress: progress}
-	report, err := p.run(ctx, opts)
+	p := &pruner{repo: r, needs: needs, opts: opts, progress: progress}
+	err := p.run(ctx)
+	p.sum()
 	if err != nil {
-		return report, fmt.Errorf("prune %s: %w", r.storage.Location(), err)
+		return p.report, fmt.Errorf("prune %s: %w", r.storage.Location(), err)
 	}
-	return report, nil
+	return p.report, nil
 }
 
 type pruner struct {
 	repo     *Repository
-	used     *blob.Set
+	needs    Needs
+	opts     PruneOptions
 	progress backup.Progress
+	used     *blob.Set
+	fresh    []blob.Handle // used, and marked since the plan was made
+	report   PruneReport
 	survey
 	plan prunePlan
+
+	doomed   map[blob.ID]bool // packs to be taken out of the index
+	planned  bool             // the report has the plan
+	switched bool             // the index is without the doomed packs
+	relist   bool             // packs may have come that the survey has not seen
+	waste    []blob.ID        // packs that no index names
+	written  int64            // bytes of packs
+	deleted  int64
 }
 
-func (p *pruner) run(ctx context.Context, opts PruneOptions) (report PruneReport, err error) {
-	if p.survey, err = p.repo.survey(ctx); err != nil {
-		return report, err
+func (p *pruner) run(ctx context.Context) error {
+	if p.opts.DryRun {
+		return p.under(ctx, Read, func(ctx, _ context.Context) error { return p.prepare(ctx) })
 	}
-	if p.plan, err = p.survey.decide(p.used, opts, p.repo); err != nil {
-		return report, err
+	err := p.gather(ctx)
+	if errors.Is(err, backup.ErrStorageFull) {
+		err = p.gatherOnFull(ctx, err)
 	}
-	report = p.plan.report
-	if opts.DryRun {
-		return report, nil
-	}
-	written, err := p.carryOut(ctx)
 	if err != nil {
-		return report, err
+		return err
 	}
-	report.BytesFreed = p.plan.removedBytes() - written
-	if sweeper, ok := storage.As[storage.Sweeper](p.repo.storage); ok {
-		if _, err := sweeper.Sweep(ctx, staleAge); err != nil {
-			return report, err
-		}
+	if err := p.clear(ctx); err != nil {
+		return err
 	}
-	return report, p.repo.LoadIndex(ctx)
+	return p.repo.LoadIndex(ctx)
 }
 
-// survey is what lies on the storage when prune begins.
-type survey struct {
-	known *index.Index
-	files []indexFile
-	sizes map[blob.ID]int64
+// linger is how long work that was asked to stop may take to end what it has
+// begun, so that it is not done in vain.
+const linger = 15 * time.Second
+
+// under holds a lock around fn. soft ends when the caller's context does, hard
+// only a little later; both end when the lock is lost.
+func (p *pruner) under(ctx context.Context, mode LockMode, fn func(soft, hard context.Context) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	late, release := outlive(ctx, linger)
+	defer release()
+	lock, err := p.repo.Lock(late, mode)
+	if err != nil {
+		return err
+	}
+	soft, cancel := context.WithCancelCause(lock.Context())
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	err = fn(soft, lock.Context())
+	stop()
+	cancel(nil)
+	return errors.Join(err, lock.Unlock())
 }
 
-// indexFile is an index file and the packs it lists.
-type indexFile struct {
-	id    string
-	packs []blob.ID
-	blobs int
-}
-
-// survey reads everything anew; what an index loaded long ago says does not
-// count here. Damage of the index ends it, for then nobody knows what is used.
-func (r *Repository) survey(ctx context.Context) (survey, error) {
-	s := survey{known: index.New()}
-	r.landing.Lock()
-	defer r.landing.Unlock()
-	err := r.eachIndexFile(ctx, func(id string, packs []index.Pack, err error) error {
-		if err != nil {
-			return err
-		}
-		return s.file(id, packs)
+// outlive gives a context that ends so long after ctx.
+func outlive(ctx context.Context, d time.Duration) (late context.Context, release func()) {
+	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = pause(late, d)
+		cancel(context.Cause(ctx))
 	})
-	if err != nil {
-		return s, fmt.Errorf("the index must be whole: %w", err)
-	}
-	if s.sizes, err = r.packSizes(ctx); err != nil {
-		return s, err
-	}
-	r.setIndex(s.known)
-	return s, nil
+	return late, func() { stop(); cancel(nil) }
 }
 
-func (s *survey) file(id string, packs []index.Pack) error {
-	f := indexFile{id: id}
-	for _, p := range packs {
-		if err := s.known.Add(p); err != nil {
+// gather is step A.
+func (p *pruner) gather(ctx context.Context) error {
+	return p.under(ctx, Append, func(soft, hard context.Context) error {
+		if err := p.prepare(soft); err != nil {
 			return err
 		}
-		f.packs = append(f.packs, p.ID)
-		f.blobs += len(p.Entries)
+		if p.tight(soft) {
+			return fmt.Errorf("there is no room for copies: %w", backup.ErrStorageFull)
+		}
+		return p.rewrite(soft, hard)
+	})
+}
+
+// prepare finds out what is there and what is needed, and makes the plan.
+// Snapshots are listed before the index is read: backups go on meanwhile, and
+// what a snapshot needs is in the index before it is there itself.
+func (p *pruner) prepare(ctx context.Context) (err error) {
+	if err = p.needs.List(ctx); err != nil {
+		return err
 	}
-	s.files = append(s.files, f)
+	if p.survey, err = p.repo.survey(ctx); err != nil {
+		return err
+	}
+	p.used = blob.NewSet()
+	if err = p.needs.Mark(ctx, p.used.Add); err != nil {
+		return err
+	}
+	if p.plan, err = p.survey.decide(p.used, p.opts, p.repo); err != nil {
+		return err
+	}
+	if err = p.leaveToOthers(ctx); err != nil {
+		return err
+	}
+	if !p.planned { // else room was made, and the first plan tells more
+		p.planned, p.report = true, p.plan.report
+		p.progress.Total(int64(len(p.plan.orphans)+len(p.plan.repack)+len(p.plan.remove)), p.plan.removedBytes())
+	}
+	p.doom(p.plan.remove, p.plan.repack)
 	return nil
+}
+
+// leaveToOthers takes orphans from the plan while somebody else holds a lock:
+// they may be packs of a backup that has not come to its index file yet.
+func (p *pruner) leaveToOthers(ctx context.Context) error {
+	if len(p.plan.orphans) == 0 {
+		return nil
+	}
+	locks, err := p.repo.Locks(ctx)
+	if err != nil {
+		return err
+	}
+	if len(locks) > 1 { // one is ours
+		p.plan.orphans = nil
+		p.plan.finish()
+	}
+	return nil
+}
+
+func (p *pruner) mark(h blob.Handle) bool {
+	fresh := p.used.Add(h)
+	if fresh {
+		p.fresh = append(p.fresh, h)
+	}
+	return fresh
+}
+
+// doom notes which packs are to go, and the orphans that may go at once.
+func (p *pruner) doom(lists ...[]*packUse) {
+	p.doomed, p.switched, p.waste = make(map[blob.ID]bool), false, p.plan.orphans
+	for _, list := range lists {
+		for _, use := range list {
+			p.doomed[use.id] = true
+		}
+	}
+}
+
+// sum completes the report with what really happened.
+func (p *pruner) sum() {
+	if p.opts.DryRun {
+		return
+	}
+	p.report.BytesFreed = p.deleted - p.written
+	left := slices.Clone(p.waste)
+	if !p.switched {
+		for id := range p.doomed {
+			left = append(left, id)
+		}
+	}
+	for _, id := range left {
+		if size, there := p.sizes[id]; there {
+			p.report.PacksLeft++
+			p.report.BytesLeft += size
+		}
+	}
 }

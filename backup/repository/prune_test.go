@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"emrvault/backup"
 	"emrvault/backup/repository"
@@ -19,11 +20,32 @@ import (
 
 func prune(t testing.TB, st storage.Storage, used contents, opts repository.PruneOptions, more ...repository.Option) repository.PruneReport {
 	t.Helper()
-	report, err := open(t, st, more...).Prune(t.Context(), used.set(), opts, nil)
+	report, err := tryPrune(t, open(t, st, more...), used, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return report
+}
+
+// fixed are needs that do not change.
+type fixed struct{ *blob.Set }
+
+func (fixed) List(context.Context) error { return nil }
+
+func (f fixed) Mark(_ context.Context, add func(blob.Handle) bool) error {
+	for h := range f.All() {
+		add(h)
+	}
+	return nil
+}
+
+// tryPrune prunes where waiting for locks costs no time.
+func tryPrune(t testing.TB, r *repository.Repository, used contents, opts repository.PruneOptions) (report repository.PruneReport, err error) {
+	t.Helper()
+	synctest.Test(t.(*testing.T), func(t *testing.T) {
+		report, err = r.Prune(t.Context(), fixed{used.set()}, opts, nil)
+	})
+	return report, err
 }
 
 func TestPruneFates(t *testing.T) {
@@ -150,7 +172,7 @@ func TestPruneRefusesWhenSomethingNeededIsMissing(t *testing.T) {
 			r := open(t, st)
 			tt.damage(t, st)
 			before := st.Clone()
-			if _, err := r.Prune(t.Context(), used.set(), repository.PruneOptions{}, nil); !errors.Is(err, backup.ErrDamaged) {
+			if _, err := tryPrune(t, r, used, repository.PruneOptions{}); !errors.Is(err, backup.ErrDamaged) {
 				t.Errorf("got %v, want ErrDamaged", err)
 			}
 			if size(t, st) != size(t, before) {
@@ -277,11 +299,12 @@ func TestPruneSurvivesACrashAtEveryCall(t *testing.T) {
 			for at := 1; at <= count.Calls(); at++ {
 				st := whole.Clone()
 				faulty := &storagetest.Faulty{Storage: st, At: at, Fault: fault, Dead: dead}
-				_, err := open(t, faulty, small).Prune(t.Context(), used.set(), options, nil)
+				_, err := tryPrune(t, open(t, faulty, small), used, options)
 				if !errors.Is(err, storagetest.ErrFault) {
 					t.Fatalf("call %d: got %v, want the fault", at, err)
 				}
 				wantSound(t, st, used)
+				dropLocks(t, st)
 				prune(t, st, used, options, small)
 				wantSound(t, st, used)
 				if _, hints := findings(t, open(t, st)); len(hints) > 0 {
@@ -289,6 +312,14 @@ func TestPruneSurvivesACrashAtEveryCall(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// dropLocks removes what a machine that died has left.
+func dropLocks(t *testing.T, st *mem.Storage) {
+	t.Helper()
+	if _, err := open(t, st).RemoveAllLocks(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -348,7 +379,7 @@ func TestPruneCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := open(t, st)
 	cancel()
-	if _, err := r.Prune(ctx, used.set(), repository.PruneOptions{}, nil); !errors.Is(err, context.Canceled) {
+	if _, err := r.Prune(ctx, fixed{used.set()}, repository.PruneOptions{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want Canceled", err)
 	}
 	wantSound(t, st, used)

@@ -33,6 +33,8 @@ type packUse struct {
 	tree    bool
 	rawTree bool
 	wanted  []blob.Handle // used, and this pack's copy is the chosen one
+	sealed  int64         // bytes of all blobs
+	useful  int64         // bytes of used blobs, wherever else they lie too
 	used    int64         // bytes, with their share of the header
 	unused  int64
 	spare   int64 // unused blobs
@@ -86,6 +88,7 @@ func (s *survey) uses(version uint) (map[blob.ID]*packUse, error) {
 		use := &packUse{id: id, size: size, missing: !ok, mixed: len(entries) > 0 && mixed(entries)}
 		for _, e := range entries {
 			isTree := e.Handle.Type == blob.Tree
+			use.sealed += int64(e.Length)
 			use.tree = use.tree || isTree
 			use.rawTree = use.rawTree || isTree && !e.Compressed() && version >= newestVersion
 		}
@@ -94,9 +97,13 @@ func (s *survey) uses(version uint) (map[blob.ID]*packUse, error) {
 	return packs, nil
 }
 
-// choose picks one copy of every used blob that has several: the one in the
-// pack with the most bytes that are needed anyway. A used blob without any
-// copy ends it all.
+// choose picks one copy of every used blob that has several. A used blob
+// without any copy ends it all.
+//
+// The copy in the pack with the larger used share is chosen: packs that an
+// interrupted prune has written are used entirely, those they were copied from
+// are not, so work that was done counts and the old packs can go. Among equals
+// it is the pack with the most bytes that are needed anyway.
 func (s *survey) choose(used *blob.Set, packs map[blob.ID]*packUse) (map[blob.Handle]index.Location, error) {
 	var several []blob.Handle
 	var missing []blob.Handle
@@ -109,6 +116,9 @@ func (s *survey) choose(used *blob.Set, packs map[blob.ID]*packUse) (map[blob.Ha
 		default:
 			several = append(several, h)
 		}
+		for _, at := range s.copies(h) {
+			packs[at.Pack].useful += int64(at.Length)
+		}
 	}
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("%d blobs that snapshots need are missing, %s among them; nothing is removed, run a check first: %w",
@@ -118,13 +128,37 @@ func (s *survey) choose(used *blob.Set, packs map[blob.ID]*packUse) (map[blob.Ha
 	chosen := make(map[blob.Handle]index.Location, len(several))
 	for _, h := range several {
 		best := slices.MaxFunc(s.copies(h), func(a, b index.Location) int {
-			return cmp.Or(cmp.Compare(packs[a.Pack].used, packs[b.Pack].used), bytes.Compare(a.Pack[:], b.Pack[:]), cmp.Compare(b.Offset, a.Offset))
+			return cmp.Or(packs[a.Pack].compare(packs[b.Pack]), bytes.Compare(a.Pack[:], b.Pack[:]), cmp.Compare(b.Offset, a.Offset))
 		})
 		chosen[h] = best
 		packs[best.Pack].used += int64(best.Length)
 	}
 	return chosen, nil
 }
+
+// compare says which of two packs should keep a blob that both hold.
+func (u *packUse) compare(other *packUse) int {
+	return cmp.Or(
+		boolCompare(!u.unfit(), !other.unfit()), cmp.Compare(u.share(), other.share()),
+		cmp.Compare(u.used, other.used), cmp.Compare(u.size, other.size),
+	)
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// unfit packs are written anew whatever is in them.
+func (u *packUse) unfit() bool { return u.mixed || u.rawTree }
+
+// share is how much of the pack snapshots need, copies counted in each pack.
+func (u *packUse) share() float64 { return float64(u.useful) / float64(max(1, u.sealed)) }
 
 // copies finds the copies of a blob whose pack is really there.
 func (s *survey) copies(h blob.Handle) []index.Location {
@@ -161,7 +195,7 @@ func (p *prunePlan) sort(packs []*packUse, limit int64, packSize int) {
 		switch {
 		case len(use.wanted) == 0:
 			p.remove = append(p.remove, use)
-		case use.mixed || use.rawTree:
+		case use.unfit():
 			p.repack = append(p.repack, use)
 		case use.unused > 0:
 			partly = append(partly, use)
@@ -243,6 +277,7 @@ func (p *prunePlan) finish() {
 	p.report.PacksRepacked = int64(len(p.repack))
 	p.report.PacksRemoved = int64(len(p.remove))
 	p.report.PacksOrphans = int64(len(p.orphans))
+	p.report.RemainingUnusedBytes = 0
 	for _, use := range p.keep {
 		p.report.RemainingUnusedBytes += use.unused
 	}
@@ -250,6 +285,12 @@ func (p *prunePlan) finish() {
 	for _, use := range p.repack {
 		p.report.BytesFreed -= use.used
 	}
+}
+
+// idle finds the packs that hold nothing of use, not even a second copy: the
+// first copy may turn out to be unreadable.
+func (p *prunePlan) idle() []*packUse {
+	return slices.DeleteFunc(slices.Clone(p.remove), func(use *packUse) bool { return use.twin })
 }
 
 // removedBytes is the size of all packs that go.

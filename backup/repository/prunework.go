@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,92 +11,45 @@ import (
 	"emrvault/backup/storage"
 )
 
-// carryOut does what the plan says, in the order that survives a crash, and
-// returns how many bytes of packs it wrote.
-func (p *pruner) carryOut(ctx context.Context) (written int64, err error) {
-	total := len(p.plan.orphans) + len(p.plan.repack) + len(p.plan.remove)
-	p.progress.Total(int64(total), p.plan.removedBytes())
-	if err := p.removePacks(ctx, p.plan.orphans); err != nil {
-		return 0, err
+// roomSlack is what a storage should have left beside the copies.
+const roomSlack = 64 << 20
+
+// tight tells whether the storage knows that it cannot take the copies.
+func (p *pruner) tight(ctx context.Context) bool {
+	if p.relist || len(p.plan.repack) == 0 { // room was made, there is nothing left but to try
+		return false
 	}
-	going := p.plan.remove
-	if len(p.plan.repack) > 0 {
-		if going, err = p.makeRoom(ctx); err != nil {
-			return 0, err
-		}
+	var need uint64 = roomSlack
+	for _, use := range p.plan.repack {
+		need += uint64(use.used)
 	}
-	if written, err = p.rewrite(ctx); err != nil {
-		return written, err
+	space, ok := storage.As[storage.Space](p.repo.storage)
+	if !ok {
+		return false
 	}
-	if err := p.renewIndex(ctx, p.plan.keep); err != nil {
-		return written, err
-	}
-	return written, p.removePacks(ctx, present(slices.Concat(going, p.plan.repack)))
+	free, _, err := space.Space(ctx)
+	return err == nil && free < need // who cannot tell will see when it is written
 }
 
-// makeRoom removes the packs that hold nothing of use before others are written
-// anew, which a full storage could not take. Packs with a second copy of
-// something used wait: the first copy may turn out to be unreadable.
-func (p *pruner) makeRoom(ctx context.Context) (left []*packUse, err error) {
-	var idle []*packUse
-	for _, use := range p.plan.remove {
-		if use.twin {
-			left = append(left, use)
-		} else {
-			idle = append(idle, use)
-		}
-	}
-	if len(idle) == 0 {
-		return left, nil
-	}
-	if err := p.renewIndex(ctx, slices.Concat(p.plan.keep, p.plan.repack, left)); err != nil {
-		return left, err
-	}
-	return left, p.removePacks(ctx, present(idle))
-}
+// copiers read packs at once; opening and sealing take more time than reading.
+const copiers = 2
 
-// present lists the packs that are there.
-func present(list []*packUse) (ids []blob.ID) {
-	for _, use := range list {
-		if !use.missing {
-			ids = append(ids, use.id)
-		}
-	}
-	return ids
-}
-
-// removers delete packs at once; a deletion mostly waits for the disk.
-const removers = 4
-
-func (p *pruner) removePacks(ctx context.Context, ids []blob.ID) error {
-	if err := confirmed(ctx); err != nil {
-		return fmt.Errorf("remove packs: %w", err)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(removers)
-	for _, id := range ids {
-		group.Go(func() error {
-			if err := p.repo.remove(ctx, packName(id)); err != nil && !absent(err) {
-				return err
-			}
-			p.progress.Add(1, p.sizes[id])
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
-// rewrite stores what is used of the packs that go once more, in new packs.
-func (p *pruner) rewrite(ctx context.Context) (written int64, err error) {
+// rewrite stores what is used of the packs that are to go once more, in new
+// packs. Asked to stop it ends with the pack at hand, and what is written by
+// then is put into the index: the next run finds it there.
+func (p *pruner) rewrite(soft, hard context.Context) error {
 	if len(p.plan.repack) == 0 {
-		return 0, nil
+		return nil
 	}
 	var writer *Writer
-	err = p.repo.Write(ctx, func(ctx context.Context, w *Writer) error {
+	err := p.repo.Write(hard, func(ctx context.Context, w *Writer) error {
 		writer = w
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(p.repo.uploads())
+		group.SetLimit(copiers)
 		for _, use := range p.plan.repack {
+			if soft.Err() != nil || ctx.Err() != nil {
+				break
+			}
 			group.Go(func() error {
 				p.progress.Current(packName(use.id).String())
 				return p.copyPack(ctx, w, use)
@@ -105,7 +57,11 @@ func (p *pruner) rewrite(ctx context.Context) (written int64, err error) {
 		}
 		return group.Wait()
 	})
-	return writer.Stats().Packed, err
+	p.written += writer.Stats().Packed
+	if err == nil && soft.Err() != nil {
+		err = context.Cause(soft)
+	}
+	return err
 }
 
 func (p *pruner) copyPack(ctx context.Context, w *Writer, use *packUse) error {
@@ -117,13 +73,24 @@ func (p *pruner) copyPack(ctx context.Context, w *Writer, use *packUse) error {
 	})
 }
 
-// renewIndex writes the packs that stay into new index files and removes the
-// old ones. Files that are full and name no pack that goes stay as they are.
-func (p *pruner) renewIndex(ctx context.Context, keep []*packUse) error {
-	old, packs := p.outdated(keep)
-	if len(old) == 0 {
-		return nil
+// gatherOnFull makes room by removing, in both phases, the packs that hold
+// nothing of use, and then tries once more.
+func (p *pruner) gatherOnFull(ctx context.Context, full error) error {
+	p.doom(p.plan.idle())
+	p.relist = true
+	if err := p.clear(ctx); err != nil {
+		return fmt.Errorf("%w; while making room: %w", full, err)
 	}
+	if p.report.Postponed != "" {
+		return fmt.Errorf("%w; packs without use can make room once nobody else is at work: %s", full, p.report.Why)
+	}
+	return p.gather(ctx)
+}
+
+// renewIndex writes the packs that stay into new index files and removes the
+// old ones. Files that are full and name no doomed pack stay as they are.
+func (p *pruner) renewIndex(ctx context.Context) error {
+	old, packs := p.outdated()
 	var batch []index.Pack
 	blobs := 0
 	for _, next := range packs {
@@ -141,19 +108,31 @@ func (p *pruner) renewIndex(ctx context.Context, keep []*packUse) error {
 			return err
 		}
 	}
+	return p.removeIndex(ctx, old)
+}
+
+func (p *pruner) removeIndex(ctx context.Context, old map[string]bool) error {
+	if len(old) == 0 {
+		return nil
+	}
 	if err := confirmed(ctx); err != nil {
 		return fmt.Errorf("remove old index files: %w", err)
 	}
-	for _, id := range old {
-		if err := p.repo.remove(ctx, storage.Name{Kind: storage.Index, ID: id}); err != nil && !absent(err) {
+	var left []indexFile
+	for _, f := range p.files {
+		if !old[f.id] {
+			left = append(left, f)
+			continue
+		}
+		if err := p.repo.remove(ctx, storage.Name{Kind: storage.Index, ID: f.id}); err != nil && !absent(err) {
 			return err
 		}
 	}
-	p.files = slices.DeleteFunc(p.files, func(f indexFile) bool { return slices.Contains(old, f.id) })
+	p.files = left
 	return nil
 }
 
-// saveIndex writes an index file, which a later renewal may replace.
+// saveIndex writes an index file.
 func (p *pruner) saveIndex(ctx context.Context, packs []index.Pack) error {
 	id, err := p.repo.saveIndexFile(ctx, packs)
 	if err != nil {
@@ -170,16 +149,12 @@ func (p *pruner) saveIndex(ctx context.Context, packs []index.Pack) error {
 
 // outdated finds the index files to be replaced, and the packs that only they
 // list and that stay. A lone small file with nothing wrong is left alone.
-func (p *pruner) outdated(keep []*packUse) (old []string, packs []index.Pack) {
-	stays := make(map[blob.ID]bool, len(keep))
-	for _, use := range keep {
-		stays[use.id] = true
-	}
+func (p *pruner) outdated() (old map[string]bool, packs []index.Pack) {
 	listed := make(map[blob.ID]bool)
 	var renew []indexFile
 	wrong := false
 	for _, f := range p.files {
-		bad := p.names(f, stays, listed)
+		bad := p.stale(f, listed)
 		wrong = wrong || bad
 		if bad || f.blobs < index.MaxBlobs/2 {
 			renew = append(renew, f)
@@ -192,10 +167,11 @@ func (p *pruner) outdated(keep []*packUse) (old []string, packs []index.Pack) {
 	if !wrong && len(renew) < 2 {
 		return nil, nil
 	}
+	old = make(map[string]bool, len(renew))
 	for _, f := range renew {
-		old = append(old, f.id)
+		old[f.id] = true
 		for _, id := range f.packs {
-			if stays[id] && !listed[id] {
+			if !p.doomed[id] && !listed[id] {
 				listed[id] = true
 				packs = append(packs, index.Pack{ID: id, Entries: p.known.Pack(id)})
 			}
@@ -204,11 +180,11 @@ func (p *pruner) outdated(keep []*packUse) (old []string, packs []index.Pack) {
 	return old, packs
 }
 
-// names tells whether an index file names a pack that goes, or one that a file
+// stale tells whether an index file names a doomed pack, or one that a file
 // before it has named.
-func (p *pruner) names(f indexFile, stays, listed map[blob.ID]bool) bool {
+func (p *pruner) stale(f indexFile, listed map[blob.ID]bool) bool {
 	for _, id := range f.packs {
-		if !stays[id] || listed[id] {
+		if p.doomed[id] || listed[id] {
 			return true
 		}
 	}

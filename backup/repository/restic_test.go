@@ -211,7 +211,7 @@ func TestResticReadsWhatWePruned(t *testing.T) {
 		t.Fatal(err)
 	}
 	used.Add(blob.TreeHandle(snapshot.Tree))
-	report, err := open(t, st).Prune(t.Context(), used, repository.PruneOptions{}, nil)
+	report, err := open(t, st).Prune(t.Context(), fixed{used}, repository.PruneOptions{}, nil)
 	if err != nil || report.PacksRemoved == 0 {
 		t.Fatalf("got %+v, %v", report, err)
 	}

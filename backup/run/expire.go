@@ -42,25 +42,26 @@ func (a *attempt) expire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lock repository for retention: %w", err)
 	}
-	return errors.Join(a.letGo(lock.Context()), lock.Unlock())
+	removed, err := a.letGo(lock.Context())
+	if err = errors.Join(err, lock.Unlock()); err != nil || !removed {
+		return err
+	}
+	return a.prune(ctx)
 }
 
 // letGo judges once more, under the lock: while it was waited for, a point may
 // have been held or have gone, and the first verdict only said whether there is
 // anything to do.
-func (a *attempt) letGo(ctx context.Context) error {
+func (a *attempt) letGo(ctx context.Context) (removed bool, err error) {
 	gone, held, err := a.judge(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	a.tellHeld(held)
 	if len(gone) == 0 {
-		return nil
+		return false, nil
 	}
-	if err := a.remove(ctx, gone); err != nil {
-		return err
-	}
-	return a.prune(ctx)
+	return true, a.remove(ctx, gone)
 }
 
 // doomed is a snapshot that has to go.
@@ -128,33 +129,24 @@ func (a *attempt) remove(ctx context.Context, gone []doomed) error {
 	return nil
 }
 
-// prune gives back the room of what no snapshot needs.
+// prune gives back the room of what no snapshot needs. What others keep it from
+// doing, the next prune does.
 func (a *attempt) prune(ctx context.Context) error {
 	a.job.Stage(backup.StagePrune)
-	if err := a.repo.LoadIndex(ctx); err != nil {
-		return fmt.Errorf("load index: %w", err)
+	report, err := snapshot.Prune(ctx, a.repo, repository.PruneOptions{}, a.job)
+	if errors.Is(err, backup.ErrLocked) {
+		return nil
 	}
-	used, err := snapshot.Used(ctx, a.repo)
-	if err != nil {
-		return fmt.Errorf("find what is in use: %w", err)
-	}
-	report, err := a.repo.Prune(ctx, used, repository.PruneOptions{}, a.job)
 	if err != nil {
 		return fmt.Errorf("prune repository %s: %w", a.place.Name, err)
 	}
-	a.job.Log("run.log.pruned", "freed", locale.English.Bytes(report.BytesFreed))
+	a.job.Log("run.log.pruned", "freed", locale.English.Bytes(max(0, report.BytesFreed)))
+	if report.Postponed != "" {
+		a.job.Log("run.log.prunelater", "left", locale.English.Bytes(report.BytesLeft))
+	}
 	return nil
 }
 
 // reclaim prunes alone. When somebody else is at work in the repository, the
 // room stays as it is.
-func (a *attempt) reclaim(ctx context.Context) error {
-	lock, err := a.repo.Lock(ctx, repository.Exclusive)
-	if errors.Is(err, backup.ErrLocked) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("lock repository to make room: %w", err)
-	}
-	return errors.Join(a.prune(lock.Context()), lock.Unlock())
-}
+func (a *attempt) reclaim(ctx context.Context) error { return a.prune(ctx) }

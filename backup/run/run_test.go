@@ -477,14 +477,10 @@ func TestReadingAfterAForeignPrune(t *testing.T) {
 
 // pruneWithout removes a snapshot and every byte that only it needs.
 func pruneWithout(ctx context.Context, repo *repository.Repository, id string) error {
-	if err := errors.Join(snapshot.Remove(ctx, repo, id), repo.LoadIndex(ctx)); err != nil {
+	if err := snapshot.Remove(ctx, repo, id); err != nil {
 		return err
 	}
-	used, err := snapshot.Used(ctx, repo)
-	if err != nil {
-		return err
-	}
-	report, err := repo.Prune(ctx, used, repository.PruneOptions{MaxUnusedPercent: -1}, nil)
+	report, err := snapshot.Prune(ctx, repo, repository.PruneOptions{MaxUnusedPercent: -1}, nil)
 	if err == nil && report.PacksRepacked == 0 {
 		err = errors.New("nothing was moved: the scene is too poor")
 	}

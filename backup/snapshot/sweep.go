@@ -17,9 +17,10 @@ import (
 // place is a tree that waits to be read, and the way to it. Ways are chained,
 // so that a deep tree costs a name a level and not a path a level.
 type place struct {
-	id   blob.ID
-	name string
-	up   *place
+	id    blob.ID
+	name  string
+	up    *place
+	owner int32 // whose tree it is, for who asks: see ledger
 }
 
 // path is built only when somebody has to read it.
@@ -42,6 +43,9 @@ func (p *place) path() string {
 // by many snapshots, nearly all of them, cost one reading.
 type sweep struct {
 	repo *repository.Repository
+	// enter is asked of every tree that is met, one at a time, whether it is to
+	// be read; nil: when it is met first.
+	enter func(at *place) bool
 	// tree hears of every tree before it is read; node of every node in it.
 	// Both are called from many goroutines.
 	tree func(id blob.ID)
@@ -59,7 +63,9 @@ type sweep struct {
 
 func (s *sweep) run(ctx context.Context, roots []*place) error {
 	s.wake = sync.NewCond(&s.mu)
-	s.seen = map[blob.ID]struct{}{}
+	if s.enter == nil {
+		s.enter = s.first
+	}
 	s.push(roots)
 	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
@@ -87,12 +93,21 @@ func (s *sweep) fail() {
 	s.wake.Broadcast()
 }
 
+// first tells whether a tree is met for the first time.
+func (s *sweep) first(at *place) bool {
+	if s.seen == nil {
+		s.seen = map[blob.ID]struct{}{}
+	}
+	_, known := s.seen[at.id]
+	s.seen[at.id] = struct{}{}
+	return !known
+}
+
 func (s *sweep) push(list []*place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range list {
-		if _, known := s.seen[p.id]; !known {
-			s.seen[p.id] = struct{}{}
+		if s.enter(p) {
 			s.waiting = append(s.waiting, p)
 			s.wake.Signal()
 		}
@@ -166,7 +181,7 @@ func (s *sweep) read(ctx context.Context, p *place, buf []byte) (below []*place,
 		s.node(p, before, &n)
 		before = n.Name
 		if n.IsDir() && !n.Subtree.IsZero() {
-			below = append(below, &place{id: n.Subtree, name: n.Name, up: p})
+			below = append(below, &place{id: n.Subtree, name: n.Name, up: p, owner: p.owner})
 		}
 	}
 }

@@ -14,39 +14,80 @@ import (
 // Used gives every blob that some snapshot needs. A snapshot or tree that
 // cannot be read is an error: what it needs would be taken for waste. So is
 // one that was listed and cannot be found; nobody removes any while a caller
-// holds the exclusive lock.
+// holds a lock.
 func Used(ctx context.Context, repo *repository.Repository) (*blob.Set, error) {
-	ids, err := names(ctx, repo)
-	if err != nil {
-		return nil, fmt.Errorf("find used blobs: %w", err)
+	n := &needs{repo: repo}
+	if err := n.List(ctx); err != nil {
+		return nil, err
 	}
-	list, err := loadAll(ctx, repo, ids)
-	if err == nil && len(list) < len(ids) {
-		err = fmt.Errorf("%d of %d snapshots vanished while they were read: %w", len(ids)-len(list), len(ids), backup.ErrDamaged)
-	}
-	if err = errors.Join(context.Cause(ctx), err); err != nil {
-		return nil, fmt.Errorf("find used blobs: %w", err)
-	}
-	return UsedBy(ctx, repo, list)
+	used := blob.NewSet()
+	return used, n.Mark(ctx, used.Add)
 }
 
 // UsedBy gives every blob that one of the snapshots needs.
 func UsedBy(ctx context.Context, repo *repository.Repository, list []*Snapshot) (*blob.Set, error) {
-	var mu sync.Mutex
 	used := blob.NewSet()
+	return used, mark(ctx, repo, list, used.Add)
+}
+
+// needs tells a prune what snapshots need: repository.Needs.
+type needs struct {
+	repo *repository.Repository
+	list []*Snapshot
+}
+
+// List reads the snapshots there are; those it has read before it knows.
+func (n *needs) List(ctx context.Context) error {
+	ids, err := names(ctx, n.repo)
+	if err != nil {
+		return fmt.Errorf("find used blobs: %w", err)
+	}
+	known := make(map[string]*Snapshot, len(n.list))
+	for _, s := range n.list {
+		known[s.ID] = s
+	}
+	var list []*Snapshot
+	var fresh []string
+	for _, id := range ids {
+		if s := known[id]; s != nil {
+			list = append(list, s)
+		} else {
+			fresh = append(fresh, id)
+		}
+	}
+	read, err := loadAll(ctx, n.repo, fresh)
+	if err == nil && len(read) < len(fresh) {
+		err = fmt.Errorf("%d of %d snapshots vanished while they were read: %w", len(fresh)-len(read), len(fresh), backup.ErrDamaged)
+	}
+	if err = errors.Join(context.Cause(ctx), err); err != nil {
+		return fmt.Errorf("find used blobs: %w", err)
+	}
+	n.list = append(list, read...)
+	return nil
+}
+
+// Mark hands over what the snapshots need.
+func (n *needs) Mark(ctx context.Context, add func(blob.Handle) bool) error {
+	return mark(ctx, n.repo, n.list, add)
+}
+
+// mark hands every blob below the snapshots to add, one at a time. What lies
+// below a tree that is not new to it is passed over.
+func mark(ctx context.Context, repo *repository.Repository, list []*Snapshot, add func(blob.Handle) bool) error {
+	var mu sync.Mutex
 	s := &sweep{
 		repo: repo,
-		tree: func(id blob.ID) {
+		enter: func(at *place) bool {
 			mu.Lock()
-			used.Add(blob.TreeHandle(id))
-			mu.Unlock()
+			defer mu.Unlock()
+			return add(blob.TreeHandle(at.id))
 		},
 		node: func(_ *place, _ string, n *Node) {
 			mu.Lock()
+			defer mu.Unlock()
 			for _, id := range n.Content {
-				used.Add(blob.DataHandle(id))
+				add(blob.DataHandle(id))
 			}
-			mu.Unlock()
 		},
 		broken: func(at *place, err error) error {
 			return fmt.Errorf("find used blobs: snapshot %s: %s: %w", at.snapshot(), at.path(), err)
@@ -54,12 +95,9 @@ func UsedBy(ctx context.Context, repo *repository.Repository, list []*Snapshot) 
 	}
 	roots, err := rootsOf(list)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.run(ctx, roots); err != nil {
-		return nil, err
-	}
-	return used, nil
+	return s.run(ctx, roots)
 }
 
 func rootsOf(list []*Snapshot) ([]*place, error) {
