@@ -19,6 +19,7 @@ type repoFlags struct {
 	passwordFile string
 	json         bool
 	progress     bool
+	cache        cacheFlags
 }
 
 // repoCommand gathers the verbs on a repository.
@@ -31,10 +32,12 @@ func repoCommand(env *Env) *cobra.Command {
 	p.StringVar(&f.passwordFile, "password-file", "", env.t("cli.flag.password-file"))
 	p.BoolVar(&f.json, "json", false, env.t("cli.flag.json"))
 	p.BoolVar(&f.progress, "progress", false, env.t("cli.flag.progress"))
+	f.cache.add(cmd, env)
 	cmd.AddCommand(
 		initCommand(env, f), backupCommand(env, f), pointsCommand(env, f), lsCommand(env, f),
 		restoreCommand(env, f), dumpCommand(env, f), checkCommand(env, f), forgetCommand(env, f),
 		pruneCommand(env, f), unlockCommand(env, f), keyCommand(env, f), statsCommand(env, f),
+		repairCommand(env, f), copyCommand(env, f),
 	)
 	return cmd
 }
@@ -73,7 +76,11 @@ func (f *repoFlags) open(ctx context.Context, env *Env, fn func(*repository.Repo
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	repo, err := repository.Open(ctx, st, word, env.options...)
+	opts, err := f.cache.options(env)
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
+	repo, err := repository.Open(ctx, st, word, opts...)
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
