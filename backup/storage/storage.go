@@ -26,6 +26,11 @@ const (
 	Pack     Kind = "data"
 )
 
+// Scratch is the folder where a place is tried out. It is none of a
+// repository's: nothing in it can be taken for a part of one, and nothing in
+// it is ever locked.
+const Scratch Kind = "probe"
+
 // Name addresses one document. ID is 64 lower-case hex digits; it is empty
 // for Config, of which there is one.
 type Name struct {

@@ -204,6 +204,9 @@ func (s *Storage) Remove(ctx context.Context, name storage.Name) error {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return written("remove "+name.String(), err)
 	}
+	if name.Kind == storage.Scratch {
+		_ = os.Remove(filepath.Dir(path)) // the last one takes its folder along; while there are others, it stays
+	}
 	return nil
 }
 
