@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"emrvault/backup"
@@ -23,9 +24,16 @@ type Options struct {
 	Host, User string   // of the machine the data comes from; empty: this one
 	Tags       []string //
 	Excludes   []string // patterns, beside those of the file sets
-	Time       time.Time
-	Program    string // name and version of the program, for the snapshot
-	Scratch    string // folder in which the capture's scratch folder is made; empty: the system's
+	// ExcludesFold are patterns to which capital and small letters are the
+	// same. ExcludeMarked leaves out what lies beside a file of that name; one
+	// written "name:text" must begin with the text. ExcludeLarger leaves out
+	// files of more bytes; 0 none.
+	ExcludesFold  []string
+	ExcludeMarked []string
+	ExcludeLarger int64
+	Time          time.Time
+	Program       string // name and version of the program, for the snapshot
+	Scratch       string // folder in which the capture's scratch folder is made; empty: the system's
 
 	// Parent is compared with for changes; nil: the newest snapshot of the
 	// same host and paths. Force reads everything again.
@@ -63,6 +71,7 @@ type Result struct {
 	Summary  snapshot.Summary
 	Problems []Problem
 	Lost     []blob.ID // packs that older points may need and the repository has no more
+	Sockets  int64     // they are recorded, but no restore can give them life
 }
 
 // Incomplete is the tag of a snapshot that lacks what could not be read. It
@@ -111,6 +120,9 @@ func (o Options) filled() (Options, error) {
 	if o.User == "" {
 		o.User = currentUser()
 	}
+	if slices.Contains(o.Tags, snapshot.CheckpointTag) {
+		return o, fmt.Errorf("tag %q is that of unfinished backups: %w", snapshot.CheckpointTag, backup.ErrInvalid)
+	}
 	if o.Host != "" {
 		return o, nil
 	}
@@ -131,7 +143,10 @@ type run struct {
 	mu       sync.Mutex
 	problems []Problem
 
-	lost []blob.ID // packs that were passed over
+	lost        []blob.ID       // packs that were passed over
+	index       map[string]bool // index files there were when the index was loaded
+	checkpoints []string        // to be removed when the snapshot is there
+	sockets     atomic.Int64
 }
 
 func (r *run) make(ctx context.Context, capture func(context.Context, source.Sink) error) (*Result, error) {
@@ -159,12 +174,17 @@ func (r *run) make(ctx context.Context, capture func(context.Context, source.Sin
 	if err := r.record(ctx, sn); err != nil {
 		return nil, err
 	}
-	return &Result{Snapshot: sn, Summary: sum, Problems: r.problems, Lost: r.lost}, nil
+	s.keepBooks(ctx, sn)
+	r.clear(ctx)
+	return &Result{Snapshot: sn, Summary: sum, Problems: r.problems, Lost: r.lost, Sockets: r.sockets.Load()}, nil
 }
 
 // prepare learns what the repository has. What its index promises and its
 // storage does not hold is not relied on.
 func (r *run) prepare(ctx context.Context) (err error) {
+	if r.index, err = indexFiles(ctx, r.repo); err != nil {
+		return err
+	}
 	if err := r.repo.LoadIndex(ctx); err != nil {
 		return fmt.Errorf("load index: %w", err)
 	}

@@ -30,6 +30,12 @@ func (c *counts) file(f fate, size uint64) {
 	c.bytes.Add(size)
 }
 
+// same counts files that were taken over with their folder.
+func (c *counts) same(files, bytes int64) {
+	c.files[same].Add(uint64(files))
+	c.bytes.Add(uint64(bytes))
+}
+
 func (c *counts) summary(w repository.WriteStats) snapshot.Summary {
 	files := [3]uint64{c.files[fresh].Load(), c.files[changed].Load(), c.files[same].Load()}
 	return snapshot.Summary{

@@ -24,6 +24,15 @@ const (
 	largeFile     = 256 << 20
 )
 
+// fileJob is one file to be read.
+type fileJob struct {
+	path string
+	node *snapshot.Node
+	fate fate
+	old  []blob.ID // its content when nothing but that can have changed
+	put  func(ctx context.Context, n *snapshot.Node) error
+}
+
 // reader reads files one after the other; it keeps a buffer for small ones.
 type reader struct {
 	walk *walk

@@ -46,6 +46,16 @@ func remembered(names *sync.Map, id uint32, ask func(string) (string, error)) st
 	return name
 }
 
+// namesOf gives all that was remembered.
+func namesOf(names *sync.Map) map[uint32]string {
+	all := map[uint32]string{}
+	names.Range(func(id, name any) bool {
+		all[id.(uint32)] = name.(string)
+		return true
+	})
+	return all
+}
+
 func currentUser() string {
 	u, err := user.Current()
 	if err != nil {

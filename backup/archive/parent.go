@@ -15,25 +15,86 @@ import (
 
 // chooseParent gives the newest snapshot of the host with the same paths, not
 // newer than the new one, or else one that holds all of them and more. Nil
-// means that everything is read. A snapshot that cannot be read is no parent;
-// check is the place to complain about it.
-func chooseParent(ctx context.Context, repo *repository.Repository, o Options, paths []string) (*snapshot.Snapshot, error) {
-	list, err := snapshot.List(ctx, repo, snapshot.Filter{Host: o.Host, Paths: paths})
-	if err != nil && list == nil && !errors.Is(err, backup.ErrDamaged) {
-		return nil, err
-	}
-	list = slices.DeleteFunc(list, func(s *snapshot.Snapshot) bool { return s.Time.After(o.Time) || s.Tree.IsZero() })
-	slices.Reverse(list)
-	for _, s := range list {
+// means that everything is read. Of list only points are asked for; it ascends
+// by time.
+func chooseParent(list []*snapshot.Snapshot, o Options, paths []string) *snapshot.Snapshot {
+	filter := snapshot.Filter{Host: o.Host, Paths: paths}
+	var larger *snapshot.Snapshot
+	for _, s := range slices.Backward(list) {
+		if s.Time.After(o.Time) || s.Tree.IsZero() || !filter.Match(s) {
+			continue
+		}
 		if len(s.Paths) == len(paths) {
-			return s, nil
+			return s
+		}
+		if larger == nil {
+			larger = s
 		}
 	}
-	if len(list) > 0 {
-		return list[0], nil
-	}
-	return nil, nil
+	return larger
 }
+
+// listSnapshots gives all points and checkpoints. One that cannot be read is
+// no parent; check is the place to complain about it.
+func listSnapshots(ctx context.Context, repo *repository.Repository) (points, checkpoints []*snapshot.Snapshot, err error) {
+	points, checkpoints, err = snapshot.ListAll(ctx, repo)
+	if ctx.Err() == nil && (points != nil || checkpoints != nil || errors.Is(err, backup.ErrDamaged)) {
+		err = nil
+	}
+	return points, checkpoints, err
+}
+
+// past is an older snapshot that files may be taken over from.
+type past struct {
+	snapshot  *snapshot.Snapshot // nil: none
+	unsettled unsettled
+}
+
+func pastOf(s *snapshot.Snapshot) past { return past{s, unsettledBy(s)} }
+
+func (p past) root() blob.ID {
+	if p.snapshot == nil {
+		return blob.ID{}
+	}
+	return p.snapshot.Tree
+}
+
+// proves says whether a file that looks as it did then has the same content,
+// and the repository has all of it.
+func (p past) proves(repo *repository.Repository, n, old *snapshot.Node) bool {
+	return !p.unsettled.has(n.ChangeTime) && durable(repo, old)
+}
+
+// known is what older snapshots have of one entry; nil where they have none.
+// The nodes are good until the next one is looked for.
+type known struct {
+	parent, broken *snapshot.Node
+}
+
+func (k known) tree() blob.ID       { return subtree(k.parent) }
+func (k known) brokenTree() blob.ID { return subtree(k.broken) }
+
+func subtree(n *snapshot.Node) blob.ID {
+	if n == nil || !n.IsDir() {
+		return blob.ID{}
+	}
+	return n.Subtree
+}
+
+// cursors go through a folder of the parent, and of what an interrupted backup
+// has left, in step.
+type cursors struct{ parent, broken *cursor }
+
+func openCursors(ctx context.Context, repo *repository.Repository, parent, broken blob.ID) *cursors {
+	return &cursors{openCursor(ctx, repo, parent), openCursor(ctx, repo, broken)}
+}
+
+func (c *cursors) find(name string) known {
+	return known{c.parent.find(name), c.broken.find(name)}
+}
+
+// folder tells how many folders come before the one found last in the parent.
+func (c *cursors) folder() int { return c.parent.folders }
 
 // cursor finds the nodes of an old folder by ascending names, reading each
 // once. In a foreign tree that is not sorted it misses some, and those files
@@ -42,6 +103,7 @@ type cursor struct {
 	decoder *snapshot.Decoder // nil when there is no old folder
 	node    snapshot.Node
 	valid   bool
+	folders int // before node
 }
 
 // openCursor opens the old folder. One that cannot be read counts as none:
@@ -60,6 +122,9 @@ func openCursor(ctx context.Context, repo *repository.Repository, id blob.ID) *c
 }
 
 func (c *cursor) advance() {
+	if c.valid && c.node.IsDir() {
+		c.folders++
+	}
 	err := c.decoder.Next(&c.node)
 	c.valid = err == nil
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -15,7 +15,6 @@ import (
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
-	"emrvault/backup/snapshot/pattern"
 	"emrvault/backup/source"
 )
 
@@ -35,6 +34,7 @@ type sink struct {
 	parent   *snapshot.Snapshot // the first one compared with
 	given    []string           // absolute paths of all file sets
 	excluded []string
+	books    []*book
 }
 
 func newSink(r *run) *sink {
@@ -90,24 +90,48 @@ func (s *sink) Files(ctx context.Context, set source.FileSet) error {
 		return err
 	}
 	excludes := append(slices.Clone(s.run.opts.Excludes), set.Exclude...)
-	patterns, err := pattern.Parse(excludes)
-	if err != nil {
+	w := &walk{
+		sink: s, repo: s.run.repo, progress: s.run.opts.Progress,
+		oneFileSystem: set.OneFileSystem, cutting: set.Pieces,
+	}
+	if w.skip, err = newSkips(s.run.opts, excludes); err != nil {
 		return err
 	}
-	parent, err := s.compareWith(ctx, set)
-	if err != nil {
+	if err := s.compareWith(ctx, w, set); err != nil {
 		return err
 	}
 	s.run.opts.Progress.Stage(backup.StageRead)
-	w := &walk{
-		sink: s, repo: s.run.repo, progress: s.run.opts.Progress,
-		exclude: patterns, oneFileSystem: set.OneFileSystem, cutting: set.Pieces,
-	}
-	return w.run(ctx, targets, parent)
+	err = w.run(ctx, targets)
+	s.run.sockets.Add(w.sockets.Load())
+	return err
 }
 
-// compareWith notes the set's paths and chooses its parent.
-func (s *sink) compareWith(ctx context.Context, set source.FileSet) (*snapshot.Snapshot, error) {
+// compareWith notes the set's paths and chooses what it is compared with.
+func (s *sink) compareWith(ctx context.Context, w *walk, set source.FileSet) error {
+	w.paths = s.note(set)
+	points, checkpoints, err := listSnapshots(ctx, s.run.repo)
+	if err != nil {
+		return err
+	}
+	broken := s.run.chooseCheckpoint(checkpoints, w.paths)
+	if !s.run.opts.Force {
+		parent := s.run.opts.Parent
+		if parent == nil {
+			parent = chooseParent(points, s.run.opts, w.paths)
+		}
+		w.parent, w.broken = pastOf(parent), pastOf(broken)
+		s.expect(parent)
+	}
+	name, err := bookName(s.run.opts, set, w.paths)
+	if err != nil {
+		return err
+	}
+	s.openBook(w, name)
+	return nil
+}
+
+// note writes down what a set is of, and gives its paths.
+func (s *sink) note(set source.FileSet) []string {
 	var paths []string
 	for _, p := range set.Paths {
 		paths = append(paths, absolute(p))
@@ -122,24 +146,18 @@ func (s *sink) compareWith(ctx context.Context, set source.FileSet) (*snapshot.S
 			s.excluded = append(s.excluded, e)
 		}
 	}
-	if s.run.opts.Force {
-		return nil, nil
-	}
-	parent := s.run.opts.Parent
-	if parent == nil {
-		var err error
-		if parent, err = chooseParent(ctx, s.run.repo, s.run.opts, paths); err != nil {
-			return nil, err
-		}
-	}
-	if s.parent == nil && parent != nil {
-		s.parent = parent
-		s.expect(parent)
-	}
-	return parent, nil
+	return paths
 }
 
+// expect makes the first parent that of the snapshot. What it had is what the
+// bar reckons with until the walk knows better.
 func (s *sink) expect(parent *snapshot.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parent != nil || parent == nil {
+		return
+	}
+	s.parent = parent
 	if sum := parent.Summary; sum != nil {
 		s.counts.expected = int64(sum.TotalFilesProcessed)
 		s.run.opts.Progress.Total(s.counts.expected, int64(sum.TotalBytesProcessed))

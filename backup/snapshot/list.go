@@ -61,12 +61,30 @@ func (s *Snapshot) hasTags(list string) bool {
 // List gives the snapshots that pass, the newest last. When some cannot be
 // read it gives the others and an error that names each of them.
 func List(ctx context.Context, repo *repository.Repository, f Filter) ([]*Snapshot, error) {
+	list, err := listEvery(ctx, repo)
+	return slices.DeleteFunc(list, func(s *Snapshot) bool { return !f.Match(s) }), err
+}
+
+// ListAll gives recovery points and what unfinished backups have left, in one
+// reading; else it is as List.
+func ListAll(ctx context.Context, repo *repository.Repository) (points, checkpoints []*Snapshot, err error) {
+	list, err := listEvery(ctx, repo)
+	for _, s := range list {
+		if s.IsCheckpoint() {
+			checkpoints = append(checkpoints, s)
+		} else {
+			points = append(points, s)
+		}
+	}
+	return points, checkpoints, err
+}
+
+func listEvery(ctx context.Context, repo *repository.Repository) ([]*Snapshot, error) {
 	ids, err := names(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
 	list, broken := loadAll(ctx, repo, ids)
-	list = slices.DeleteFunc(list, func(s *Snapshot) bool { return !f.Match(s) })
 	slices.SortFunc(list, func(a, b *Snapshot) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
 	})

@@ -24,6 +24,7 @@ import (
 type List struct {
 	patterns []pattern
 	negated  bool // at least one pattern takes back
+	fold     bool // capital and small letters are the same
 }
 
 type pattern struct {
@@ -49,6 +50,17 @@ func Parse(texts []string) (List, error) {
 		l.negated = l.negated || p.negate
 	}
 	return l, nil
+}
+
+// ParseFold reads patterns to which capital and small letters are the same.
+func ParseFold(texts []string) (List, error) {
+	small := make([]string, len(texts))
+	for i, text := range texts {
+		small[i] = strings.ToLower(text)
+	}
+	l, err := Parse(small)
+	l.fold = true
+	return l, err
 }
 
 func parse(text string) (pattern, error) {
@@ -86,7 +98,46 @@ func (l List) Match(name string) (matched, below bool) {
 	if l.Empty() {
 		return false, false
 	}
-	parts := split(name)
+	return l.match(l.split(name))
+}
+
+// Folder is a list that looks at the entries of one folder. It belongs to one
+// goroutine.
+type Folder struct {
+	list  List
+	parts []string // of the folder, and room for a name
+}
+
+// In prepares for the entries of a folder, which saves taking its path apart
+// for each.
+func (l List) In(folder string) Folder {
+	if l.Empty() {
+		return Folder{}
+	}
+	return Folder{l, append(l.split(folder), "")}
+}
+
+// Match says whether the patterns choose the entry of that name.
+func (f *Folder) Match(name string) bool {
+	if f.list.Empty() {
+		return false
+	}
+	if f.list.fold {
+		name = strings.ToLower(name)
+	}
+	f.parts[len(f.parts)-1] = name
+	matched, _ := f.list.match(f.parts)
+	return matched
+}
+
+func (l List) split(name string) []string {
+	if l.fold {
+		name = strings.ToLower(name)
+	}
+	return split(name)
+}
+
+func (l List) match(parts []string) (matched, below bool) {
 	for _, p := range l.patterns {
 		m := p.match(parts)
 		switch {
