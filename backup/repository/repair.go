@@ -211,7 +211,7 @@ func (x *indexRepair) ask(ctx context.Context, ids []blob.ID) error {
 		case !listed:
 			x.fresh[id] = entries
 			x.report.Added = append(x.report.Added, id)
-		case !slices.Equal(entries, x.known.Pack(id)):
+		case x.doubt[id] || !slices.Equal(entries, x.known.Pack(id)):
 			x.fresh[id] = entries
 			x.report.Changed = append(x.report.Changed, id)
 		}

@@ -95,7 +95,7 @@ func TestRepairIndex(t *testing.T) {
 			take(t, st, names(t, st, storage.Index)[0])
 		}, repository.IndexOptions{}, repository.IndexReport{Files: 1, Written: 1, Added: make([]blob.ID, 2)}},
 		{"all files lost", func(t *testing.T, st *mem.Storage) { removeAll(storage.Index)(t, st) }, repository.IndexOptions{}, repository.IndexReport{Written: 1, Added: make([]blob.ID, 4)}},
-		{"two files contradict each other", lie, repository.IndexOptions{}, repository.IndexReport{Files: 3, Replaced: 2, Written: 1}},
+		{"two files contradict each other", lie, repository.IndexOptions{}, repository.IndexReport{Files: 3, Replaced: 2, Written: 1, Changed: make([]blob.ID, 1)}},
 		{"only the wrong one is there", func(t *testing.T, st *mem.Storage) {
 			before := names(t, st, storage.Index)
 			lie(t, st)
