@@ -10,25 +10,25 @@ import (
 	"emrvault/backup/snapshot"
 )
 
-// finish makes what is no file, and gives folders their metadata. Symbolic
-// links come when no file is written any more, so none can be written through.
-func (r *run) finish(ctx context.Context, p *planner) error {
-	for _, list := range [][]*entry{p.links, p.others} {
+// finish makes what is no file, and gives folders their metadata: all that is
+// in them is there. Links are made when no file of the batch is written any
+// more. None can be written through later either, as every folder is opened by
+// one name and not through a link.
+func (r *run) finish(ctx context.Context, b *batch) error {
+	for _, list := range [][]*entry{b.links, b.others} {
 		for _, e := range list {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := r.entry(e); err != nil {
+			if err := r.entry(e); full(err) {
+				return fmt.Errorf("restore %s: %w", e.path(), err)
+			} else if err != nil {
 				r.problem(e.path(), err)
 			}
 		}
 	}
-	for i := len(p.folders) - 1; i >= 0; i-- { // what is in a folder comes behind it
-		f := p.folders[i]
-		if f.node == nil {
-			continue
-		}
-		if err := r.folderMeta(f); err != nil {
+	for _, f := range b.left { // what is in a folder comes before it
+		if err := errors.Join(r.folderMeta(f), r.tree.leave(f)); err != nil {
 			r.problem(f.path, err)
 		}
 	}
@@ -43,17 +43,17 @@ func (r *run) entry(e *entry) error {
 	if err != nil {
 		return err
 	}
-	defer r.tree.give(e.in)
+	defer r.tree.give(at)
 	if e.first != nil {
 		return r.link(at, e)
 	}
 	if e.node.Type != snapshot.Symlink {
 		return r.special(at, e)
 	}
-	if err := at.clear(e.in, e.node.Name); err != nil {
+	if err := at.clear(e.name); err != nil {
 		return err
 	}
-	if err := at.symlink(e.node.LinkTarget, e.node.Name); err != nil {
+	if err := at.symlink(e.node.LinkTarget, e.name); err != nil {
 		return fmt.Errorf("make link: %w", err)
 	}
 	r.others.Add(1)
@@ -62,19 +62,38 @@ func (r *run) entry(e *entry) error {
 
 // link gives a file its second name.
 func (r *run) link(at *place, e *entry) error {
-	if e.first.failed {
-		return fmt.Errorf("its other name %s was not restored: %w", e.first.path, backup.ErrDamaged)
+	if e.first.failed.Load() {
+		return fmt.Errorf("its other name %s was not restored: %w", e.first.path(), backup.ErrDamaged)
 	}
-	if err := at.clear(e.in, e.node.Name); err != nil {
-		return err
+	if e.in.old && r.linkStands(at, e) {
+		r.kept.Add(1)
+	} else {
+		if err := at.clear(e.name); err != nil {
+			return err
+		}
+		name := e.in.rel() + string(os.PathSeparator) + e.name
+		if err := r.tree.root.Link(e.first.in.rel()+string(os.PathSeparator)+e.first.name, name); err != nil {
+			return fmt.Errorf("link to %s: %w", e.first.path(), err)
+		}
 	}
-	name := e.in.rel() + string(os.PathSeparator) + e.node.Name
-	if err := r.tree.root.Link(e.first.in.rel()+string(os.PathSeparator)+e.first.node.Name, name); err != nil {
-		return fmt.Errorf("link to %s: %w", e.first.path, err)
-	}
-	r.files.Add(1)
-	r.opts.Progress.Add(1, int64(e.node.Size))
+	r.meter.files.Add(1)
+	r.meter.bytes.Add(int64(e.node.Size))
 	return nil
+}
+
+// linkStands says whether the second name is there already.
+func (r *run) linkStands(at *place, e *entry) bool {
+	in, err := r.tree.take(e.first.in)
+	if err != nil {
+		return false
+	}
+	defer r.tree.give(in)
+	one, err := in.look(e.first.name)
+	if err != nil {
+		return false
+	}
+	two, err := at.look(e.name)
+	return err == nil && one.inode.number != 0 && one.inode == two.inode
 }
 
 // Reasons for leaving an entry out.
@@ -94,10 +113,10 @@ func (r *run) special(at *place, e *entry) error {
 		r.skip(e.path(), errDevice)
 		return nil
 	}
-	if err := at.clear(e.in, e.node.Name); err != nil {
+	if err := at.clear(e.name); err != nil {
 		return err
 	}
-	err := makeSpecial(at, e.node)
+	err := makeSpecial(at, e.name, e.node)
 	if errors.Is(err, backup.ErrUnsupported) {
 		r.skip(e.path(), errForeign)
 		return nil

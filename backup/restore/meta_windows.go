@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -14,29 +14,6 @@ import (
 	"emrvault/backup"
 	"emrvault/backup/snapshot"
 )
-
-// reserved are names that Windows gives to devices, with any ending.
-var reserved = []string{
-	"con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
-	"lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
-}
-
-// unsafeName names what Windows would take for something else: a stream, a
-// device, another folder, or another name.
-func unsafeName(name string) error {
-	bad := strings.ContainsAny(name, `<>:"/\|?*`) || strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ")
-	for _, c := range []byte(name) {
-		bad = bad || c < 0x20
-	}
-	stem, _, _ := strings.Cut(strings.ToLower(name), ".")
-	for _, word := range reserved {
-		bad = bad || stem == word
-	}
-	if bad {
-		return fmt.Errorf("Windows cannot hold the name %q: %w", name, backup.ErrUnsupported)
-	}
-	return nil
-}
 
 func full(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
@@ -52,7 +29,15 @@ type basicInfo struct {
 const kept = windows.FILE_ATTRIBUTE_READONLY | windows.FILE_ATTRIBUTE_HIDDEN |
 	windows.FILE_ATTRIBUTE_SYSTEM | windows.FILE_ATTRIBUTE_ARCHIVE
 
-func (r *run) fileMeta(f *file) error { return setBasic(f.handle.File, f.node) }
+const settable = fs.ModePerm
+
+func (r *run) fileMeta(f *file, handle output, _ bool) error { return setBasic(handle.File, f.node) }
+
+// inputMeta has nothing to do: times are right when it is called, and Windows
+// has no owner or mode to be put right.
+func (r *run) inputMeta(*file, *os.File) error { return nil }
+
+func (r *run) sameRights(*snapshot.Node, seen) bool { return true }
 
 func setBasic(f *os.File, n *snapshot.Node) error {
 	info := basicInfo{Written: filetime(n.ModTime), Accessed: filetime(n.AccessTime)}
@@ -88,4 +73,4 @@ func (r *run) folderMeta(f *folder) error {
 
 func (r *run) entryMeta(*place, *entry) error { return nil }
 
-func makeSpecial(*place, *snapshot.Node) error { return backup.ErrUnsupported }
+func makeSpecial(*place, string, *snapshot.Node) error { return backup.ErrUnsupported }

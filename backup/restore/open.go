@@ -25,7 +25,7 @@ func Open(ctx context.Context, repo *repository.Repository, n *snapshot.Node) (i
 	if n.Type != snapshot.File {
 		return nil, fmt.Errorf("open %q: it is a %s, not a file: %w", n.Name, n.Type, backup.ErrInvalid)
 	}
-	r := &reader{repo: repo, name: n.Name, content: n.Content, ends: make([]int64, len(n.Content)), coming: map[int]chan piece{}}
+	r := &reader{repo: repo, name: n.Name, content: n.Content, ends: make([]int64, len(n.Content)), coming: map[int]chan fetched{}}
 	var end int64
 	for i, id := range n.Content {
 		size, ok := repo.BlobSize(blob.DataHandle(id))
@@ -39,7 +39,7 @@ func Open(ctx context.Context, repo *repository.Repository, n *snapshot.Node) (i
 	return r, nil
 }
 
-type piece struct {
+type fetched struct {
 	data []byte
 	err  error
 }
@@ -54,7 +54,7 @@ type reader struct {
 	ends    []int64 // offset behind each piece
 	pos     int64
 
-	coming  map[int]chan piece // pieces on their way
+	coming  map[int]chan fetched // pieces on their way
 	fetches sync.WaitGroup
 	slot    int    // of data
 	data    []byte // the piece at hand, nil before the first
@@ -124,11 +124,11 @@ func (r *reader) send(slot int) {
 	if _, known := r.coming[slot]; known {
 		return
 	}
-	ch := make(chan piece, 1)
+	ch := make(chan fetched, 1)
 	r.coming[slot] = ch
 	r.fetches.Go(func() {
 		data, err := r.repo.LoadBlob(r.ctx, blob.DataHandle(r.content[slot]), nil)
-		ch <- piece{data, err}
+		ch <- fetched{data, err}
 	})
 }
 

@@ -1,12 +1,12 @@
 package restore
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"emrvault/backup/snapshot"
@@ -15,12 +15,14 @@ import (
 // folder is a folder of the target.
 type folder struct {
 	up    *folder // nil for the target itself
-	name  string
-	path  string // in the snapshot, for people
+	name  string  // in the target
+	path  string  // in the snapshot, for people
 	node  *snapshot.Node
-	old   bool // it was there before: names in it may be taken
-	made  bool
-	wrong error // why it could not be made
+	old   bool   // it was there before: names in it may be taken
+	exact bool   // what is made in it belongs to us and has the mode asked for
+	made  bool   // and with it those above
+	wrong error  // why it could not be made
+	at    *place // open, or nil; guarded by places
 }
 
 // rel is the path below the target.
@@ -44,21 +46,22 @@ type places struct {
 	root *os.Root
 	base *os.File // the target; syncing it hears of every fault since it was opened
 	wipe bool     // folders that stand where something else belongs go with all that is in them
-	mu   sync.Mutex
-	open map[*folder]*place
-	tick int
+
+	mu    sync.Mutex
+	count int        // folders that are open
+	idle  *list.List // *place that nobody uses, the longest unused first
 }
 
 // place is an open folder in use by refs workers.
 type place struct {
-	fd   descriptor
-	refs int
-	used int
-
+	fd     descriptor
+	refs   int
+	idle   *list.Element
 	tree   *places
 	folder *folder
-	mu     sync.Mutex
-	root   *os.Root // nil until somebody asks
+
+	mu   sync.Mutex
+	root *os.Root // nil until somebody asks
 }
 
 func newPlaces(root *os.Root) (*places, error) {
@@ -66,48 +69,86 @@ func newPlaces(root *os.Root) (*places, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open target: %w", err), root.Close())
 	}
-	return &places{root: root, base: base, open: map[*folder]*place{}}, nil
+	return &places{root: root, base: base, idle: list.New()}, nil
 }
 
 // take opens a folder that exists; give it back.
 func (p *places) take(f *folder) (*place, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tick++
-	way := []*folder{f}
-	for g := f; p.open[g] == nil && g.up != nil; g = g.up {
-		way = append(way, g.up)
-	}
-	for _, g := range slices.Backward(way) {
-		if err := p.enter(g); err != nil {
-			return nil, fmt.Errorf("open folder: %w", err)
-		}
-	}
-	at := p.open[f]
-	at.refs++
-	return at, nil
+	return p.hold(f)
 }
 
-// enter opens a folder from the one above it, which is open.
-func (p *places) enter(f *folder) error {
-	if at := p.open[f]; at != nil {
-		at.used = p.tick
-		return nil
+// hold opens a folder from the one above it, which it opens too.
+func (p *places) hold(f *folder) (*place, error) {
+	if at := f.at; at != nil {
+		at.refs++
+		if at.idle != nil {
+			p.idle.Remove(at.idle)
+			at.idle = nil
+		}
+		return at, nil
 	}
-	up := p.open[f.up]
-	if up != nil {
-		up.refs++
-		defer func() { up.refs-- }()
+	var up *place
+	if f.up != nil {
+		var err error
+		if up, err = p.hold(f.up); err != nil {
+			return nil, err
+		}
+		defer p.release(up)
 	}
 	if err := p.shrink(); err != nil {
-		return err
+		return nil, err
 	}
 	fd, err := p.descend(up, f)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("open folder: %w", err)
 	}
-	p.open[f] = &place{fd: fd, used: p.tick, tree: p, folder: f}
-	return nil
+	f.at = &place{fd: fd, refs: 1, tree: p, folder: f}
+	p.count++
+	return f.at, nil
+}
+
+func (p *places) give(at *place) {
+	p.mu.Lock()
+	p.release(at)
+	p.mu.Unlock()
+}
+
+func (p *places) release(at *place) {
+	if at.refs--; at.refs == 0 {
+		at.idle = p.idle.PushBack(at)
+	}
+}
+
+// shrink closes the folder that was idle for longest when there are too many.
+func (p *places) shrink() error {
+	oldest := p.idle.Front()
+	if p.count < maxOpenFolders || oldest == nil {
+		return nil
+	}
+	return p.shut(oldest)
+}
+
+func (p *places) shut(e *list.Element) error {
+	at := p.idle.Remove(e).(*place)
+	at.folder.at = nil
+	p.count--
+	err := at.fd.Close()
+	if at.root != nil {
+		err = errors.Join(err, at.root.Close())
+	}
+	return err
+}
+
+// leave closes a folder that will not be needed any more.
+func (p *places) leave(f *folder) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.at == nil || f.at.idle == nil {
+		return nil
+	}
+	return p.shut(f.at.idle)
 }
 
 // dir is the folder for what takes more than one call of the system.
@@ -124,49 +165,14 @@ func (at *place) dir() (*os.Root, error) {
 	return at.root, nil
 }
 
-func (p *places) give(f *folder) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at, ok := p.open[f]; ok {
-		at.refs--
-	}
-}
-
-// shrink closes the folder that was idle for longest when there are too many.
-func (p *places) shrink() error {
-	if len(p.open) < maxOpenFolders {
-		return nil
-	}
-	var oldest *folder
-	for f, at := range p.open {
-		if at.refs == 0 && (oldest == nil || at.used < p.open[oldest].used) {
-			oldest = f
-		}
-	}
-	if oldest == nil {
-		return nil
-	}
-	at := p.open[oldest]
-	delete(p.open, oldest)
-	return at.close()
-}
-
-func (at *place) close() error {
-	err := at.fd.Close()
-	if at.root != nil {
-		err = errors.Join(err, at.root.Close())
-	}
-	return err
-}
-
+// close closes all; nobody uses any.
 func (p *places) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
-	for _, at := range p.open {
-		errs = append(errs, at.close())
+	for e := p.idle.Front(); e != nil; e = p.idle.Front() {
+		errs = append(errs, p.shut(e))
 	}
-	p.open = nil
 	return errors.Join(append(errs, p.base.Close(), p.root.Close())...)
 }
 
@@ -178,15 +184,31 @@ func (p *places) make(f *folder) error {
 	}
 	if f.up == nil {
 		f.made, f.old = true, true
-		return nil
+		f.exact, f.wrong = p.inspect(f)
+		return f.wrong
 	}
 	if err := p.make(f.up); err != nil {
 		f.wrong = fmt.Errorf("folder above: %w", err)
 		return f.wrong
 	}
-	f.old, f.wrong = p.makeIn(f)
-	f.made = f.wrong == nil
+	if f.old, f.wrong = p.makeIn(f); f.wrong != nil {
+		return f.wrong
+	}
+	f.made, f.exact = true, f.up.exact
+	if f.old {
+		f.exact, f.wrong = p.inspect(f)
+	}
 	return f.wrong
+}
+
+// inspect asks a folder that was there before whether it is exact.
+func (p *places) inspect(f *folder) (bool, error) {
+	at, err := p.take(f)
+	if err != nil {
+		return false, err
+	}
+	defer p.give(at)
+	return at.exact(), nil
 }
 
 func (p *places) makeIn(f *folder) (old bool, err error) {
@@ -194,7 +216,7 @@ func (p *places) makeIn(f *folder) (old bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer p.give(f.up)
+	defer p.give(up)
 	err = up.mkdir(f.name)
 	if !errors.Is(err, fs.ErrExist) {
 		return false, err
@@ -208,7 +230,7 @@ func (p *places) makeIn(f *folder) (old bool, err error) {
 		return false, err
 	}
 	if info.IsDir() {
-		return true, nil
+		return true, opened(dir, f.name, info.Mode())
 	}
 	if err := dir.Remove(f.name); err != nil {
 		return false, err
@@ -216,11 +238,23 @@ func (p *places) makeIn(f *folder) (old bool, err error) {
 	return false, dir.Mkdir(f.name, private)
 }
 
+// opened lets us write into a folder that an earlier restore has closed with
+// the mode it is to have; that comes again at the end.
+func opened(dir *os.Root, name string, mode fs.FileMode) error {
+	if mode&private == private {
+		return nil
+	}
+	if err := dir.Chmod(name, mode|private); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("open the folder to us: %w", err)
+	}
+	return nil
+}
+
 // clear makes room for an entry in a folder that was there before. A folder in
 // its place that holds something is another's work: only who asked to delete
 // what the snapshot does not have loses it.
-func (at *place) clear(f *folder, name string) error {
-	if !f.old {
+func (at *place) clear(name string) error {
+	if !at.folder.old {
 		return nil
 	}
 	dir, err := at.dir()

@@ -1,5 +1,7 @@
 package restore
 
+import "io/fs"
+
 // descriptor is not needed here: os.Root does what is to be done.
 type descriptor struct{}
 
@@ -7,6 +9,11 @@ type descriptor struct{}
 func (descriptor) Close() error { return nil }
 
 func (p *places) descend(*place, *folder) (descriptor, error) { return descriptor{}, nil }
+
+// exact is of no use here: files have no mode to be spared.
+func (at *place) exact() bool { return false }
+
+func umask() fs.FileMode { return fs.ModePerm }
 
 func (at *place) mkdir(name string) error {
 	dir, err := at.dir()

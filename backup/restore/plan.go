@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"path"
 
 	"golang.org/x/sync/errgroup"
@@ -14,53 +14,36 @@ import (
 	"emrvault/backup/snapshot"
 )
 
-// A batch is restored as soon as it holds so much; this bounds the memory.
-const (
-	batchFiles  = 1 << 15
-	batchPieces = 1 << 17
-)
-
-// planner walks the trees and sorts out what is to be done.
+// planner walks the trees and sorts out what is to be done. In each folder
+// files come first, then the folders in it.
 type planner struct {
-	run     *run
-	top     *snapshot.Node
-	at      *folder
-	batch   *batch
-	out     chan *batch
-	folders []*folder // in the order of the walk: a folder before what is in it
-	others  []*entry
-	links   []*entry
-	inodes  map[inode]*file
-	names   []*listing // of the folders from the target to here, when deleting
+	run   *run
+	top   *snapshot.Node
+	trees *forest
+	batch *batch
+	limit int // entries of this batch
+	out   chan *batch
+
+	nodes  []snapshot.Node // memory for the next entries
+	inodes map[inode]*file
 
 	expectFiles, expectBytes int64
 	fixedTotal               bool
 }
 
-// listing is what the snapshot has in a folder. When not all of it could be
-// read, nothing there is deleted.
-type listing struct {
-	names   map[string]bool
-	partial bool
-}
-
-// entry is something that is no folder, and for a link the file it leads to.
-type entry struct {
-	in    *folder
-	node  *snapshot.Node
-	first *file
-}
-
-func (e *entry) path() string { return path.Join(e.in.path, e.node.Name) }
-
 type inode struct{ device, number uint64 }
 
 // carryOut walks in one goroutine and restores batches in another.
 func (p *planner) carryOut(ctx context.Context) error {
-	p.inodes, p.batch = map[inode]*file{}, &batch{}
+	p.inodes, p.batch = map[inode]*file{}, newBatch()
+	if p.limit = firstBatch; p.run.distant {
+		p.limit = batchFiles
+	}
 	p.out = make(chan *batch)
 	p.total()
 	group, ctx := errgroup.WithContext(ctx)
+	p.trees = newForest(p.run.repo, p.run.flights)
+	defer p.trees.close()
 	group.Go(func() error {
 		defer close(p.out)
 		if err := p.walk(ctx); err != nil {
@@ -81,8 +64,7 @@ func (p *planner) carryOut(ctx context.Context) error {
 
 // total tells what the snapshot itself says, when all of it is restored.
 func (p *planner) total() {
-	o := p.run.opts
-	sum := p.run.sn.Summary
+	o, sum := p.run.opts, p.run.sn.Summary
 	whole := p.top.Subtree == p.run.sn.Tree && len(o.Include)+len(o.Exclude) == 0
 	if p.fixedTotal = whole && sum != nil; p.fixedTotal {
 		o.Progress.Total(int64(sum.TotalFilesProcessed), int64(sum.TotalBytesProcessed))
@@ -92,80 +74,170 @@ func (p *planner) total() {
 func (p *planner) walk(ctx context.Context) error {
 	base := path.Clean("/" + p.run.opts.Subtree)
 	if !p.top.IsDir() {
-		p.at = &folder{path: path.Dir(base)}
-		return p.entry(ctx, base, p.top)
+		in := &folder{path: path.Dir(base)}
+		name, err := p.named(newNamer(p.run.portable), in, p.top)
+		if err != nil {
+			p.run.problem(base, err)
+			return nil
+		}
+		return p.entry(ctx, in, name, p.top)
 	}
-	p.at = &folder{path: base, node: p.top}
-	p.enter()
+	f := &folder{path: base, node: p.top}
 	if base == "/" {
-		p.at.node = nil // the target's own metadata is not the snapshot's business
+		f.node = nil // the target's own metadata is not the snapshot's business
+	} else {
+		p.run.base = f
 	}
-	p.folders = append(p.folders, p.at)
-	w := snapshot.Walker{
-		Visit: func(name string, n *snapshot.Node) error {
-			if n.IsDir() {
-				return p.folder(name, n)
-			}
-			return p.entry(ctx, name, n)
-		},
-		Leave:   func(string, *snapshot.Node) error { return p.leave() },
-		Problem: p.problem,
+	if err := p.run.tree.make(f); err != nil {
+		return fmt.Errorf("open target: %w", err)
 	}
-	if err := w.Walk(ctx, p.run.repo, base, p.top.Subtree); err != nil {
+	return p.folder(ctx, f, p.top.Subtree)
+}
+
+// sub is a folder in a folder, to be walked when the one above has been read.
+type sub struct {
+	folder *folder
+	tree   blob.ID
+}
+
+// folder reads a folder's tree and then those below it.
+func (p *planner) folder(ctx context.Context, f *folder, id blob.ID) error {
+	subs, keep, whole, err := p.read(ctx, f, id)
+	if err != nil {
 		return err
 	}
-	return p.clean(p.at)
-}
-
-func (p *planner) problem(name string, err error) error {
-	p.run.problem(name, err)
-	if len(p.names) > 0 {
-		p.names[len(p.names)-1].partial = true
-	}
-	return nil
-}
-
-func (p *planner) enter() {
-	if p.run.opts.Delete {
-		p.names = append(p.names, &listing{names: map[string]bool{}})
-	}
-}
-
-func (p *planner) note(name string) {
-	if p.run.opts.Delete {
-		p.names[len(p.names)-1].names[name] = true
-	}
-}
-
-func (p *planner) folder(name string, n *snapshot.Node) error {
-	p.note(n.Name)
-	chosen, below := p.run.chosen.of(name)
-	if !chosen && !below {
-		return fs.SkipDir
-	}
-	if err := unsafeName(n.Name); err != nil {
-		p.run.problem(name, err)
-		return fs.SkipDir
-	}
-	f := &folder{up: p.at, name: n.Name, path: name, node: n}
-	if chosen {
-		if err := p.make(f); err != nil {
-			return fs.SkipDir
+	if p.run.opts.Delete && whole && f.made && f.old {
+		if err := p.run.deleteOthers(f, keep); err != nil {
+			p.run.problem(f.path, err)
 		}
 	}
-	p.at = f
-	p.enter()
-	return nil
+	g := &grove{ids: make([]blob.ID, len(subs))}
+	for i, s := range subs {
+		g.ids[i] = s.tree
+	}
+	for i, s := range subs {
+		p.trees.ahead(ctx, g)
+		if err := p.folder(ctx, s.folder, s.tree); err != nil {
+			return err
+		}
+		subs[i].folder = nil // its memory is not needed any more
+	}
+	if !f.made || f.up == nil && f.node == nil {
+		return nil
+	}
+	p.batch.left = append(p.batch.left, f)
+	return p.full(ctx)
+}
+
+// read goes through one tree. keep are the names in it when others are to be
+// deleted; whole says that all of it could be read.
+func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, keep map[string]bool, whole bool, err error) {
+	data, err := p.trees.take(ctx, id)
+	if ctx.Err() != nil {
+		return nil, nil, false, context.Cause(ctx)
+	}
+	if err != nil {
+		p.run.problem(f.path, fmt.Errorf("read tree: %w", err))
+		return nil, nil, false, nil
+	}
+	if p.run.opts.Delete {
+		keep = map[string]bool{}
+	}
+	names, d := newNamer(p.run.portable), snapshot.NewDecoder(data)
+	for {
+		n := p.node()
+		err := d.Next(n)
+		if errors.Is(err, io.EOF) {
+			return subs, keep, true, nil
+		}
+		if err == nil && len(f.path)+1+len(n.Name) > snapshot.MaxPath {
+			err = fmt.Errorf("path longer than %d bytes: %w", snapshot.MaxPath, backup.ErrUnsafe)
+		}
+		if err != nil {
+			p.run.problem(f.path, err)
+			return subs, nil, false, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, nil, false, context.Cause(ctx)
+		}
+		name, err := p.named(names, f, n)
+		if keep != nil {
+			keep[name] = true
+		}
+		if err != nil {
+			p.run.problem(f.path+"/"+n.Name, err)
+			continue
+		}
+		if !n.IsDir() {
+			if err := p.entry(ctx, f, name, n); err != nil {
+				return nil, nil, false, err
+			}
+			continue
+		}
+		if s, err := p.sub(f, name, n); err != nil {
+			return nil, nil, false, err
+		} else if s.folder != nil {
+			subs = append(subs, s)
+		}
+	}
+}
+
+// node is memory for an entry.
+func (p *planner) node() *snapshot.Node {
+	const slab = 64
+	if len(p.nodes) == 0 {
+		p.nodes = make([]snapshot.Node, slab)
+	}
+	n := &p.nodes[0]
+	p.nodes = p.nodes[1:]
+	return n
+}
+
+// named gives the name in the target and tells when it is another than the
+// snapshot's.
+func (p *planner) named(names *namer, f *folder, n *snapshot.Node) (string, error) {
+	if err := n.CheckName(); err != nil {
+		return "", err
+	}
+	if f.up == nil && n.Name == markName {
+		p.run.skip(path.Join(f.path, n.Name), errMark)
+		return "", nil
+	}
+	name := names.name(n.Name)
+	if name != n.Name {
+		p.run.renamed(path.Join(f.path, n.Name), name)
+	}
+	return name, nil
+}
+
+// sub makes a folder, when it is wanted. An empty result means that nothing
+// in it is.
+func (p *planner) sub(f *folder, name string, n *snapshot.Node) (sub, error) {
+	where := path.Join(f.path, n.Name)
+	chosen, below := p.run.chosen.of(where)
+	if !chosen && !below || name == "" {
+		return sub{}, nil
+	}
+	in := &folder{up: f, name: name, path: where, node: n}
+	if chosen {
+		if err := p.make(in); full(err) {
+			return sub{}, err
+		} else if err != nil {
+			return sub{}, nil
+		}
+	}
+	return sub{in, n.Subtree}, nil
 }
 
 // make makes a folder and those above it, which are made only when something
 // in them is wanted.
 func (p *planner) make(f *folder) error {
-	if f.made {
-		return nil
+	if f.made || f.wrong != nil {
+		return f.wrong
 	}
-	if f.up != nil && !f.up.made {
+	if f.up != nil {
 		if err := p.make(f.up); err != nil {
+			f.wrong = err
 			return err
 		}
 	}
@@ -174,105 +246,46 @@ func (p *planner) make(f *folder) error {
 		return err
 	}
 	if f.up != nil {
-		p.folders = append(p.folders, f)
 		p.run.dirs.Add(1)
 	}
 	return nil
 }
 
-func (p *planner) leave() error {
-	f := p.at
-	p.at = f.up
-	return p.clean(f)
-}
-
-// clean removes what the snapshot does not have in a folder.
-func (p *planner) clean(f *folder) error {
-	if !p.run.opts.Delete {
+func (p *planner) entry(ctx context.Context, f *folder, name string, n *snapshot.Node) error {
+	if name == "" {
 		return nil
 	}
-	keep := p.names[len(p.names)-1]
-	p.names = p.names[:len(p.names)-1]
-	if f.up == nil {
-		f.made, f.old = true, true
-	}
-	if !f.made || !f.old || keep.partial {
-		return nil
-	}
-	if err := p.run.deleteOthers(f, keep.names); err != nil {
-		p.run.problem(f.path, err)
-	}
-	return nil
-}
-
-func (r *run) deleteOthers(f *folder, keep map[string]bool) error {
-	at, err := r.tree.take(f)
-	if err != nil {
-		return err
-	}
-	defer r.tree.give(f)
-	dir, err := at.dir()
-	if err != nil {
-		return err
-	}
-	list, err := dir.Open(".")
-	if err != nil {
-		return fmt.Errorf("list folder: %w", err)
-	}
-	names, err := list.Readdirnames(-1)
-	if err = errors.Join(err, list.Close()); err != nil {
-		return fmt.Errorf("list folder: %w", err)
-	}
-	for _, name := range names {
-		if chosen, _ := r.chosen.of(path.Join(f.path, name)); keep[name] || !chosen {
-			continue
+	if !p.run.chosen.all {
+		if chosen, _ := p.run.chosen.of(path.Join(f.path, n.Name)); !chosen {
+			return nil
 		}
-		if err := dir.RemoveAll(name); err != nil {
-			return fmt.Errorf("delete %q: %w", name, err)
-		}
-		r.deleted.Add(1)
 	}
-	return nil
-}
-
-func (p *planner) entry(ctx context.Context, name string, n *snapshot.Node) error {
-	if p.at.up != nil || p.top.IsDir() {
-		p.note(n.Name)
-	}
-	if chosen, _ := p.run.chosen.of(name); !chosen {
-		return nil
-	}
-	if err := errors.Join(n.CheckName(), unsafeName(n.Name)); err != nil {
-		p.run.problem(name, err)
-		return nil
-	}
-	if err := p.make(p.at); err != nil {
+	if err := p.make(f); full(err) {
+		return err
+	} else if err != nil {
 		return nil // told already
 	}
-	e := &entry{in: p.at, node: n}
-	if n.Type != snapshot.File {
-		p.others = append(p.others, e)
-		return nil
+	switch {
+	case n.Type != snapshot.File:
+		p.batch.others = append(p.batch.others, &entry{in: f, node: n, name: name})
+	case p.linked(f, name, n):
+	default:
+		p.file(&file{in: f, node: n, name: name})
 	}
-	if p.linked(e) {
-		return nil
-	}
-	return p.file(ctx, e)
+	return p.full(ctx)
 }
 
 // linked keeps a second name of a file for later.
-func (p *planner) linked(e *entry) bool {
-	if e.node.Links < 2 || e.node.Inode == 0 {
+func (p *planner) linked(f *folder, name string, n *snapshot.Node) bool {
+	if n.Links < 2 || n.Inode == 0 {
 		return false
 	}
-	key := inode{e.node.DeviceID, e.node.Inode}
-	first, known := p.inodes[key]
-	if known && sameContent(first.node, e.node) {
-		e.first = first
-		p.links = append(p.links, e)
-		return true
+	first, known := p.inodes[inode{n.DeviceID, n.Inode}]
+	if !known || !sameContent(first.node, n) {
+		return false
 	}
-	return false
+	p.batch.links = append(p.batch.links, &entry{in: f, node: n, name: name, first: first})
+	return true
 }
 
 func sameContent(a, b *snapshot.Node) bool {
@@ -287,25 +300,29 @@ func sameContent(a, b *snapshot.Node) bool {
 	return true
 }
 
-func (p *planner) file(ctx context.Context, e *entry) error {
-	f := &file{in: e.in, node: e.node, path: e.path()}
-	if e.node.Links > 1 && e.node.Inode != 0 {
-		p.inodes[inode{e.node.DeviceID, e.node.Inode}] = f
+func (p *planner) file(f *file) {
+	if f.node.Links > 1 && f.node.Inode != 0 {
+		p.inodes[inode{f.node.DeviceID, f.node.Inode}] = f
 	}
-	for _, id := range e.node.Content {
-		if _, ok := p.run.repo.BlobSize(blob.DataHandle(id)); !ok {
-			f.failed = true
-			p.run.problem(f.path, fmt.Errorf("piece %s is missing from the repository: %w", id.Short(), backup.ErrDamaged))
-			return nil
-		}
+	missing, ok := p.batch.add(f, func(h blob.Handle) (blob.ID, uint32, bool) {
+		pack, _, _, plain, ok := p.run.repo.Locate(h)
+		return pack, plain, ok
+	})
+	if !ok {
+		f.failed.Store(true)
+		p.run.problem(f.path(), fmt.Errorf("piece %s is missing from the repository: %w", missing.Short(), backup.ErrDamaged))
+		return
 	}
-	p.batch.files = append(p.batch.files, f)
-	p.batch.pieces += len(e.node.Content)
 	p.expectFiles++
-	p.expectBytes += int64(e.node.Size)
-	if len(p.batch.files) < batchFiles && p.batch.pieces < batchPieces {
+	p.expectBytes += f.size
+}
+
+// full sends the batch on its way when it holds enough.
+func (p *planner) full(ctx context.Context) error {
+	if p.batch.entries() < p.limit && len(p.batch.pieces) < batchPieces {
 		return nil
 	}
+	p.limit = min(4*p.limit, batchFiles)
 	return p.flush(ctx)
 }
 
@@ -313,11 +330,11 @@ func (p *planner) flush(ctx context.Context) error {
 	if !p.fixedTotal {
 		p.run.opts.Progress.Total(p.expectFiles, p.expectBytes)
 	}
-	if len(p.batch.files) == 0 {
+	if p.batch.entries() == 0 {
 		return nil
 	}
 	b := p.batch
-	p.batch = &batch{}
+	p.batch = newBatch()
 	select {
 	case p.out <- b:
 		return nil

@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/snapshot/pattern"
+	"emrvault/backup/storage"
 )
 
 // Options say what is restored, and where to.
@@ -26,11 +28,14 @@ type Options struct {
 	Exclude []string
 
 	AllowNotEmpty bool // write into a folder that has something in it; files of the same name are replaced
-	Delete        bool // also remove what the snapshot does not have; implies AllowNotEmpty
-	Verify        bool // read everything again afterwards
+	Resume        bool // AllowNotEmpty, but files that are right stay, and of others only wrong pieces are written
+	Delete        bool // also remove what the snapshot does not have; implies Resume
+	Verify        bool // read everything again afterwards, and before believing that a file that stands there is right
 	Devices       bool // make device nodes, when run by root
 	Sparse        bool // leave holes where pieces are nothing but zeros
 	Temporary     bool // the target will be looked at and deleted: nothing in it need survive a power cut
+	Unmarked      bool // leave no mark in the target while at work; the restore cannot be resumed then
+	PortableNames bool // names as Windows can hold them; always so on Windows
 
 	Progress backup.Progress // nil is silent
 }
@@ -49,10 +54,23 @@ type Result struct {
 	Files, Dirs, Others int64
 	Bytes               int64
 	Deleted             int64
+	Kept                int64     // files that stood there already and were right; Files and Bytes count them, too
+	Resumed             bool      // an earlier restore of the same kind was found and carried on
+	Renamed             []Renamed // names the target cannot hold as they are
 	Skipped             []Problem // left out on purpose: sockets, devices, attributes the target cannot hold
 	Problems            []Problem
 	Verified            *VerifyResult // nil unless asked for
 }
+
+// Renamed is an entry that bears another name in the target.
+type Renamed struct {
+	Path string // in the snapshot
+	Name string // in the target
+}
+
+// maxTold bounds the problems that a Result lists: a repository made to harm
+// may have more of them than memory.
+const maxTold = 10_000
 
 // Run restores a snapshot. Other files are restored although some are damaged;
 // the error then wraps backup.ErrDamaged and the result names each of them.
@@ -68,7 +86,8 @@ func Run(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot
 	if err != nil {
 		return nil, fmt.Errorf("lock repository for the restore: %w", err)
 	}
-	r := &run{repo: repo, sn: sn, opts: opts, chosen: chosen, result: &Result{}, root: os.Geteuid() == 0}
+	r := &run{repo: repo, sn: sn, opts: opts, chosen: chosen, result: &Result{}}
+	r.suit()
 	err = r.all(lock.Context())
 	if unlockErr := lock.Unlock(); unlockErr != nil {
 		opts.Progress.Problem("lock", unlockErr)
@@ -87,13 +106,40 @@ type run struct {
 	opts   Options
 	chosen choice
 	tree   *places
-	root   bool // may give files to their owners
+	base   *folder // the target, when it gets the metadata of a folder
 
-	files, dirs, others, bytes, deleted atomic.Int64
-	waiting                             atomic.Int64 // files with an open descriptor
+	root     bool        // may give files to their owners
+	uid, gid uint32      // our own
+	umask    fs.FileMode // bits that files do not get when they are made
+	portable bool        // names must suit Windows
+	distant  bool        // each request to the storage is a round trip
+	flights  int         // packs read at once
+	resume   bool        // what stands in the target may be right
+	doubt    bool        // but its size and time do not prove that it is
+	marked   bool        // whoever comes later can resume
+
+	meter                  meter
+	dirs, others, deleted  atomic.Int64
+	kept, waiting, dropped atomic.Int64 // waiting: files with an open descriptor
 
 	mu     sync.Mutex
 	result *Result
+}
+
+// suit fits the run to the machine and the storage. A pack being read costs up
+// to 4 MiB sealed and its longest blob in plain.
+func (r *run) suit() {
+	const distantFlights = 12
+	uid, gid := os.Geteuid(), os.Getegid()
+	r.root, r.uid, r.gid, r.umask = uid == 0, uint32(uid), uint32(gid), umask()
+	r.portable = suitsWindows(r.opts.PortableNames)
+	_, remote := storage.As[storage.Remote](r.repo.Storage())
+	_, distant := storage.As[storage.Distant](r.repo.Storage())
+	r.distant = remote || distant
+	if r.flights = runtime.GOMAXPROCS(0) + 2; r.distant {
+		r.flights = max(r.flights, distantFlights)
+	}
+	r.resume = r.opts.Resume || r.opts.Delete
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -108,11 +154,8 @@ func (r *run) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	root, err := openTarget(r.opts)
+	mark, err := r.open()
 	if err != nil {
-		return err
-	}
-	if r.tree, err = newPlaces(root); err != nil {
 		return err
 	}
 	r.tree.wipe = r.opts.Delete
@@ -121,27 +164,62 @@ func (r *run) all(ctx context.Context) error {
 	if err == nil && !r.opts.Temporary {
 		err = r.settled()
 	}
-	if closeErr := r.tree.close(); err == nil {
-		err = closeErr
-	}
+	err = errors.Join(err, r.unmark(mark, err == nil && len(r.result.Problems) == 0), r.tree.close())
 	if err != nil || !r.opts.Verify {
 		return err
 	}
 	return r.verify(ctx)
 }
 
-func (r *run) fill(ctx context.Context, top *snapshot.Node) error {
-	p := &planner{run: r, top: top}
-	if err := p.carryOut(ctx); err != nil {
+// open opens the target and leaves the mark.
+func (r *run) open() (*mark, error) {
+	root, err := openRoot(r.opts.Target)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.enter(root)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if r.tree, err = newPlaces(root); err != nil {
+		return nil, errors.Join(err, m.release())
+	}
+	return m, nil
+}
+
+// unmark takes the mark away when the restore is done, and gives the target
+// the time that this changes.
+func (r *run) unmark(m *mark, done bool) error {
+	if err := m.close(r.tree.root, done); err != nil || m == nil || r.base == nil {
 		return err
 	}
-	if err := r.finish(ctx, p); err != nil {
+	return r.folderMeta(r.base)
+}
+
+func (r *run) fill(ctx context.Context, top *snapshot.Node) error {
+	defer r.telling()()
+	p := &planner{run: r, top: top}
+	if err := p.carryOut(ctx); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// telling passes on what has been done until the returned function is called.
+func (r *run) telling() (stop func()) {
+	const every = 100 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	tick := time.NewTicker(every)
+	var teller sync.WaitGroup
+	teller.Go(func() { r.meter.run(ctx, tick.C, r.opts.Progress) })
+	return func() {
+		tick.Stop()
+		cancel()
+		teller.Wait()
+	}
 }
 
 // settled waits until the disk has everything: only then may a restore be
@@ -155,7 +233,8 @@ func (r *run) settled() error {
 
 func (r *run) verify(ctx context.Context) error {
 	res, err := Verify(ctx, r.repo, r.sn, r.opts.Target, VerifyOptions{
-		Subtree: r.opts.Subtree, Include: r.opts.Include, Exclude: r.opts.Exclude, Progress: r.opts.Progress,
+		Subtree: r.opts.Subtree, Include: r.opts.Include, Exclude: r.opts.Exclude,
+		PortableNames: r.opts.PortableNames, Progress: r.opts.Progress,
 	})
 	r.result.Verified = res
 	return err
@@ -163,20 +242,37 @@ func (r *run) verify(ctx context.Context) error {
 
 func (r *run) problem(path string, err error) {
 	r.mu.Lock()
-	r.result.Problems = append(r.result.Problems, Problem{path, err})
+	if len(r.result.Problems) < maxTold {
+		r.result.Problems = append(r.result.Problems, Problem{path, err})
+	} else {
+		r.dropped.Add(1)
+	}
 	r.mu.Unlock()
 	r.opts.Progress.Problem(path, err)
 }
 
 func (r *run) skip(path string, err error) {
 	r.mu.Lock()
-	r.result.Skipped = append(r.result.Skipped, Problem{path, err})
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if len(r.result.Skipped) < maxTold {
+		r.result.Skipped = append(r.result.Skipped, Problem{path, err})
+	}
+}
+
+func (r *run) renamed(path, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.result.Renamed) < maxTold {
+		r.result.Renamed = append(r.result.Renamed, Renamed{path, name})
+	}
 }
 
 func (r *run) count() {
-	r.result.Files, r.result.Dirs, r.result.Others = r.files.Load(), r.dirs.Load(), r.others.Load()
-	r.result.Bytes, r.result.Deleted = r.bytes.Load(), r.deleted.Load()
+	r.result.Files, r.result.Dirs, r.result.Others = r.meter.files.Load(), r.dirs.Load(), r.others.Load()
+	r.result.Bytes, r.result.Deleted, r.result.Kept = r.meter.bytes.Load(), r.deleted.Load(), r.kept.Load()
+	if n := r.dropped.Load(); n > 0 {
+		r.result.Problems = append(r.result.Problems, Problem{"/", fmt.Errorf("%d more problems are not listed: %w", n, backup.ErrDamaged)})
+	}
 	for _, list := range [][]Problem{r.result.Problems, r.result.Skipped} {
 		slices.SortStableFunc(list, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 	}
@@ -199,46 +295,11 @@ func trouble(what string, list []Problem) error {
 	return fmt.Errorf("%s: %d problems, among them %s: %w", what, len(list), worst.Path, worst.Err)
 }
 
-// openTarget makes the folder and refuses one that has something in it.
-func openTarget(o Options) (*os.Root, error) {
-	if o.Target == "" {
-		return nil, fmt.Errorf("restore without a target: %w", backup.ErrInvalid)
-	}
-	if err := os.MkdirAll(o.Target, 0o700); err != nil {
-		return nil, fmt.Errorf("make target: %w", err)
-	}
-	if !o.AllowNotEmpty && !o.Delete {
-		if err := empty(o.Target); err != nil {
-			return nil, err
-		}
-	}
-	root, err := os.OpenRoot(o.Target)
-	if err != nil {
-		return nil, fmt.Errorf("open target: %w", err)
-	}
-	return root, nil
-}
-
-func empty(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open target: %w", err)
-	}
-	names, err := f.Readdirnames(1)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	switch {
-	case len(names) > 0:
-		return fmt.Errorf("restore to %s: %w (it holds %q); choose an empty folder", dir, backup.ErrTargetNotEmpty, names[0])
-	case errors.Is(err, io.EOF) || err == nil:
-		return nil
-	}
-	return fmt.Errorf("list target: %w", err)
-}
-
 // choice is the effect of include and exclude patterns.
-type choice struct{ include, exclude pattern.List }
+type choice struct {
+	include, exclude pattern.List
+	all              bool // there are none
+}
 
 func choose(include, exclude []string) (choice, error) {
 	in, err := pattern.Parse(include)
@@ -246,12 +307,15 @@ func choose(include, exclude []string) (choice, error) {
 		return choice{}, err
 	}
 	out, err := pattern.Parse(exclude)
-	return choice{in, out}, err
+	return choice{in, out, in.Empty() && out.Empty()}, err
 }
 
 // of says whether a path is restored, and whether something below it may be.
 func (c choice) of(path string) (chosen, below bool) {
 	chosen, below = true, true
+	if c.all {
+		return true, true
+	}
 	if !c.include.Empty() {
 		chosen, below = c.include.Match(path)
 	}

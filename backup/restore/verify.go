@@ -30,6 +30,8 @@ type VerifyOptions struct {
 	Include []string
 	Exclude []string
 
+	PortableNames bool // names in the folder are such as Windows can hold; always so on Windows
+
 	Progress backup.Progress // nil is silent
 }
 
@@ -90,6 +92,7 @@ func Verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snaps
 type job struct {
 	in   *folder
 	path string
+	name string // in the folder
 	node *snapshot.Node
 }
 
@@ -98,6 +101,10 @@ type seen struct {
 	mode    fs.FileMode
 	size    int64
 	modTime time.Time
+
+	// Where the system has them; else zero.
+	uid, gid uint32
+	inode    inode
 }
 
 type verifier struct {
@@ -105,7 +112,8 @@ type verifier struct {
 	opts   VerifyOptions
 	chosen choice
 	tree   *places
-	at     *folder // where the walk is
+	at     *folder  // where the walk is
+	names  []*namer // of the folders from the top to there
 	jobs   chan job
 
 	files, dirs, others, bytes atomic.Int64
@@ -139,6 +147,7 @@ func (v *verifier) all(ctx context.Context, sn *snapshot.Snapshot) error {
 	}
 	base := path.Clean("/" + v.opts.Subtree)
 	v.at = &folder{path: base}
+	v.names = []*namer{newNamer(suitsWindows(v.opts.PortableNames))}
 	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
@@ -147,11 +156,11 @@ func (v *verifier) all(ctx context.Context, sn *snapshot.Snapshot) error {
 	group.Go(func() error {
 		defer close(v.jobs)
 		if !top.IsDir() {
-			return v.send(ctx, job{in: v.at, path: base, node: top})
+			return v.send(ctx, job{in: v.at, path: base, name: v.names[0].name(top.Name), node: top})
 		}
 		w := snapshot.Walker{
 			Visit:   func(name string, n *snapshot.Node) error { return v.visit(ctx, name, n) },
-			Leave:   func(string, *snapshot.Node) error { v.at = v.at.up; return nil },
+			Leave:   func(string, *snapshot.Node) error { v.leave(); return nil },
 			Problem: v.unreadable,
 		}
 		return w.Walk(ctx, v.repo, base, top.Subtree)
@@ -165,19 +174,29 @@ func (v *verifier) unreadable(name string, err error) error {
 	return nil
 }
 
-func (v *verifier) visit(ctx context.Context, name string, n *snapshot.Node) error {
-	chosen, below := v.chosen.of(name)
+func (v *verifier) visit(ctx context.Context, where string, n *snapshot.Node) error {
+	if v.at.up == nil && n.Name == markName {
+		return nil
+	}
+	name := v.names[len(v.names)-1].name(n.Name)
+	chosen, below := v.chosen.of(where)
 	if !chosen && !below && n.IsDir() {
 		return fs.SkipDir
 	}
 	in := v.at
 	if n.IsDir() {
-		v.at = &folder{up: in, name: n.Name, path: name}
+		v.at = &folder{up: in, name: name, path: where}
+		v.names = append(v.names, newNamer(v.names[0].portable))
 	}
 	if !chosen {
 		return nil
 	}
-	return v.send(ctx, job{in: in, path: name, node: n})
+	return v.send(ctx, job{in: in, path: where, name: name, node: n})
+}
+
+func (v *verifier) leave() {
+	v.at = v.at.up
+	v.names = v.names[:len(v.names)-1]
 }
 
 func (v *verifier) send(ctx context.Context, j job) error {
@@ -207,8 +226,8 @@ func (v *verifier) compare(ctx context.Context, j job, buf []byte) []byte {
 		v.missing(j, err)
 		return buf
 	}
-	defer v.tree.give(j.in)
-	was, err := at.look(j.node.Name)
+	defer v.tree.give(at)
+	was, err := at.look(j.name)
 	if err != nil {
 		v.missing(j, err)
 		return buf
@@ -227,7 +246,7 @@ func (v *verifier) compare(ctx context.Context, j job, buf []byte) []byte {
 		v.dirs.Add(1)
 	case snapshot.Symlink:
 		v.others.Add(1)
-		if got, err := at.readlink(j.node.Name); err != nil || got != j.node.LinkTarget {
+		if got, err := at.readlink(j.name); err != nil || got != j.node.LinkTarget {
 			v.wrong(j.path, "target", j.node.LinkTarget, got)
 		}
 	default:
@@ -281,7 +300,7 @@ func (v *verifier) file(ctx context.Context, at *place, j job, was seen, buf []b
 		v.wrong(j.path, "size", fmt.Sprint(j.node.Size), fmt.Sprint(was.size))
 		return buf
 	}
-	f, err := at.input(j.node.Name)
+	f, err := at.input(j.name)
 	if err != nil {
 		v.wrong(j.path, "unreadable", "its content", err.Error())
 		return buf

@@ -20,7 +20,7 @@ func (at *place) look(name string) (seen, error) {
 		err := unix.Fstatat(int(at.fd), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 		switch {
 		case err == nil:
-			return seen{goMode(st.Mode), st.Size, time.Unix(st.Mtim.Unix())}, nil
+			return seen{goMode(st.Mode), st.Size, time.Unix(st.Mtim.Unix()), st.Uid, st.Gid, inode{st.Dev, st.Ino}}, nil
 		case !errors.Is(err, unix.EINTR):
 			return seen{}, err
 		}
@@ -63,7 +63,7 @@ type input int
 
 // input opens a file, without waiting for a pipe that somebody put in its place.
 func (at *place) input(name string) (input, error) {
-	fd, err := openat(int(at.fd), name, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := openat(int(at.fd), name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	return input(fd), err
 }
 

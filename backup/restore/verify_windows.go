@@ -1,8 +1,8 @@
 package restore
 
 import (
-	"io"
 	"io/fs"
+	"os"
 	"time"
 )
 
@@ -24,7 +24,7 @@ func (at *place) look(name string) (seen, error) {
 	if err != nil {
 		return seen{}, err
 	}
-	return seen{info.Mode(), info.Size(), info.ModTime()}, nil
+	return seen{mode: info.Mode(), size: info.Size(), modTime: info.ModTime()}, nil
 }
 
 func (at *place) readlink(name string) (string, error) {
@@ -36,7 +36,7 @@ func (at *place) readlink(name string) (string, error) {
 }
 
 // input opens a file to be read.
-func (at *place) input(name string) (io.ReadCloser, error) {
+func (at *place) input(name string) (*os.File, error) {
 	dir, err := at.dir()
 	if err != nil {
 		return nil, err

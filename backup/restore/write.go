@@ -6,103 +6,62 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
-	"emrvault/backup/snapshot"
 )
 
-// file is one file on its way into the target.
-type file struct {
-	in   *folder
-	node *snapshot.Node
-	path string
-
-	waiting atomic.Int64 // pieces that are not written yet
-
-	mu     sync.Mutex
-	handle output
-	open   bool
-	users  int
-	begun  bool
-	failed bool
-}
-
-// batch is some files restored together, so that each pack is fetched once.
-type batch struct {
-	files  []*file
-	pieces int
-}
-
-// spot is a place that wants a piece.
-type spot struct {
-	file   *file
-	offset int64
-}
-
-// load is a pack, the pieces wanted from it, and where they go.
-type load struct {
-	pack  blob.ID
-	want  []blob.Handle
-	spots map[blob.Handle][]spot
-}
-
-// restore writes the files of a batch. Packs come in the order in which files
-// first need them, so that files are finished one after the other.
+// restore brings a batch into the target: files first, then what is none, and
+// last the metadata of the folders that the walk has left.
 func (r *run) restore(ctx context.Context, b *batch) error {
-	loads, blank := r.sortOut(b)
+	if err := r.standing(ctx, b); err != nil {
+		return err
+	}
+	loads, first := b.sorted()
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0) + 2)
-	for _, f := range blank {
-		if err := r.begin(f); err != nil {
-			r.fail(f, err)
-			continue
+	group.SetLimit(r.flights)
+	for _, f := range b.files {
+		if f.waiting.Load() == 0 && !f.kept && !f.failed.Load() { // blank, or all of it was there
+			group.Go(func() error { return r.whole(f, nil) })
 		}
-		r.end(f)
 	}
 	for _, l := range loads {
-		group.Go(func() error { return r.fetch(ctx, l) })
+		if len(l.want) > 0 {
+			group.Go(func() error { return r.fetch(ctx, b, l, first) })
+		}
 	}
 	if err := group.Wait(); err != nil {
 		r.abandon(b)
 		return err
 	}
-	return nil
+	return r.finish(outer, b)
 }
 
-// sortOut turns files into packs; blank are those without content.
-func (r *run) sortOut(b *batch) (loads []*load, blank []*file) {
-	byPack := map[blob.ID]*load{}
+// standing deals with files whose names are taken in the target.
+func (r *run) standing(ctx context.Context, b *batch) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, f := range b.files {
-		f.waiting.Store(int64(len(f.node.Content)))
-		if len(f.node.Content) == 0 {
-			blank = append(blank, f)
+		if !f.in.old || !r.resume {
+			continue
 		}
-		var offset int64
-		for _, id := range f.node.Content {
-			h := blob.DataHandle(id)
-			pack, _, _, plain, _ := r.repo.Locate(h) // the planner asked already
-			l := byPack[pack]
-			if l == nil {
-				l = &load{pack: pack, spots: map[blob.Handle][]spot{}}
-				byPack[pack] = l
-				loads = append(loads, l)
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
-			if _, known := l.spots[h]; !known {
-				l.want = append(l.want, h)
+			if err := r.compare(f); err != nil {
+				r.fail(f, err)
 			}
-			l.spots[h] = append(l.spots[h], spot{f, offset})
-			offset += int64(plain)
-		}
+			return nil
+		})
 	}
-	return loads, blank
+	return group.Wait()
 }
 
-func (r *run) fetch(ctx context.Context, l *load) error {
+func (r *run) fetch(ctx context.Context, b *batch, l load, first map[blob.ID]int32) error {
 	return r.repo.LoadPack(ctx, l.pack, l.want, func(h blob.Handle, plain []byte, err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -110,21 +69,36 @@ func (r *run) fetch(ctx context.Context, l *load) error {
 		if told, _ := r.repo.BlobSize(h); err == nil && told != len(plain) {
 			err = wrongLength(told, len(plain))
 		}
-		for _, s := range l.spots[h] {
-			if err != nil {
-				r.fail(s.file, fmt.Errorf("piece %s: %w", h.ID.Short(), err))
-			} else if err := r.write(s, plain); err != nil {
-				if full(err) {
-					return fmt.Errorf("restore %s: %w", s.file.path, err)
-				}
-				r.fail(s.file, err)
-			}
-			if s.file.waiting.Add(-1) == 0 {
-				r.end(s.file)
+		for no := first[h.ID]; no >= 0; no = b.pieces[no].next {
+			if err := r.deliver(&b.pieces[no], h, plain, err); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// deliver writes a piece to one of its places. Only what stops the whole
+// restore is an error.
+func (r *run) deliver(p *piece, h blob.Handle, plain []byte, err error) error {
+	f := p.file
+	switch {
+	case err != nil:
+		r.fail(f, fmt.Errorf("piece %s: %w", h.ID.Short(), err))
+	case f.single():
+		return r.whole(f, plain)
+	default:
+		if err := r.write(p, plain); err != nil {
+			if full(err) {
+				return fmt.Errorf("restore %s: %w", f.path(), err)
+			}
+			r.fail(f, err)
+		}
+	}
+	if f.waiting.Add(-1) == 0 {
+		r.end(f)
+	}
+	return nil
 }
 
 // wrongLength says that the index misled those who worked out where a piece and
@@ -133,35 +107,88 @@ func wrongLength(told, is int) error {
 	return fmt.Errorf("the index tells %d bytes, the piece has %d: %w", told, is, backup.ErrDamaged)
 }
 
-func (r *run) write(s spot, plain []byte) error {
-	f := s.file
+// whole makes a file that comes in one go.
+func (r *run) whole(f *file, plain []byte) error {
+	if f.failed.Load() {
+		return nil
+	}
+	if f.stands { // compared, and every piece is right
+		r.end(f)
+		return nil
+	}
+	if err := r.inOne(f, plain); err != nil {
+		if full(err) {
+			return fmt.Errorf("restore %s: %w", f.path(), err)
+		}
+		r.fail(f, err)
+		return nil
+	}
+	r.finished(f, len(plain))
+	return nil
+}
+
+func (r *run) inOne(f *file, plain []byte) error {
+	at, err := r.tree.take(f.in)
+	if err != nil {
+		return err
+	}
+	defer r.tree.give(at)
+	if err := at.clear(f.name); err != nil {
+		return err
+	}
+	mode, born := r.birth(f)
+	handle, err := at.output(f.name, true, mode)
+	if err != nil {
+		return unmade(err)
+	}
+	if err = r.put(handle, plain, 0, true); err == nil && r.opts.Sparse {
+		err = r.length(f, handle)
+	}
+	if err == nil {
+		err = r.settle(f, handle, born)
+	}
+	if err = errors.Join(err, handle.Close()); err != nil {
+		return errors.Join(err, at.remove(f.name))
+	}
+	return nil
+}
+
+// birth gives the mode to make a file with, and whether that is all there is
+// to say about its owner and mode: in a folder that adds nothing of its own a
+// file is born as it is to be, which spares two calls of the system of six.
+func (r *run) birth(f *file) (mode fs.FileMode, born bool) {
+	n := f.node
+	bits := n.Mode & settable
+	if !f.in.exact || bits&^fs.ModePerm != 0 || bits&r.umask != 0 || len(n.Xattrs) > 0 {
+		return secret, false
+	}
+	if r.root && (n.UID != r.uid || n.GID != r.gid) {
+		return secret, false
+	}
+	return bits, true
+}
+
+// secret is the mode of files while they are written.
+const secret fs.FileMode = 0o600
+
+func unmade(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("another entry of the folder has the same name here: %w", err)
+	}
+	return fmt.Errorf("make file: %w", err)
+}
+
+func (r *run) write(p *piece, plain []byte) error {
+	f := p.file
 	if err := r.begin(f); err != nil {
 		return err
 	}
 	defer r.rest(f)
-	if r.opts.Sparse && zero(plain) {
-		r.done(plain)
-		return nil
+	if err := r.put(f.handle, plain, p.offset, !f.stands); err != nil {
+		return err
 	}
-	if _, err := f.handle.WriteAt(plain, s.offset); err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	r.done(plain)
+	r.meter.bytes.Add(int64(len(plain)))
 	return nil
-}
-
-func (r *run) done(plain []byte) {
-	r.bytes.Add(int64(len(plain)))
-	r.opts.Progress.Add(0, int64(len(plain)))
-}
-
-func zero(plain []byte) bool {
-	for _, c := range plain {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 var errFailed = errors.New("failed before")
@@ -171,29 +198,28 @@ var errFailed = errors.New("failed before")
 func (r *run) begin(f *file) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failed {
+	if f.failed.Load() {
 		return errFailed
 	}
 	if f.open {
 		f.users++
 		return nil
 	}
+	r.meter.current.Store(f)
 	at, err := r.tree.take(f.in)
 	if err != nil {
 		return err
 	}
-	defer r.tree.give(f.in)
-	if !f.begun {
-		if err := at.clear(f.in, f.node.Name); err != nil {
+	defer r.tree.give(at)
+	fresh := !f.begun && !f.stands
+	if fresh {
+		if err := at.clear(f.name); err != nil {
 			return err
 		}
 	}
-	handle, err := at.output(f.node.Name, !f.begun)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("another entry of the folder has the same name here: %w", err)
-	}
+	handle, err := at.output(f.name, fresh, secret)
 	if err != nil {
-		return fmt.Errorf("make file: %w", err)
+		return unmade(err)
 	}
 	f.handle, f.open, f.begun = handle, true, true
 	r.waiting.Add(1)
@@ -208,17 +234,14 @@ const maxWaiting = 256
 // many files wait for packs that come later.
 func (r *run) rest(f *file) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.users--
-	if f.users > 0 || !f.open {
-		return
+	var err error
+	if f.users == 0 && f.open && r.waiting.Load() > maxWaiting {
+		err = r.shut(f)
 	}
-	if r.waiting.Load() <= maxWaiting {
-		return
-	}
-	if err := r.shut(f); err != nil {
-		f.failed = true
-		r.problem(f.path, err)
+	f.mu.Unlock()
+	if err != nil {
+		r.fail(f, err)
 	}
 }
 
@@ -230,60 +253,73 @@ func (r *run) shut(f *file) error {
 	return err
 }
 
-// end sets the metadata of a file that has all its content.
+// end sets the metadata of a file that has all its content. Nobody else is at
+// work on it any more.
 func (r *run) end(f *file) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.failed {
+	if f.failed.Load() {
 		r.discard(f)
 		return
 	}
-	if !f.open { // closed to save descriptors
-		f.mu.Unlock()
-		err := r.begin(f)
+	err := r.begin(f) // it may have been closed to save descriptors
+	if err == nil {
 		f.mu.Lock()
-		if err != nil {
-			r.problem(f.path, err)
-			return
+		if err = r.length(f, f.handle); err == nil {
+			err = r.settle(f, f.handle, false)
 		}
+		err = errors.Join(err, r.shut(f))
+		f.mu.Unlock()
 	}
-	err := r.settle(f)
-	if err = errors.Join(err, r.shut(f)); err != nil {
-		r.problem(f.path, err)
+	if err != nil {
+		r.fail(f, err)
+		r.discard(f)
+		return
 	}
-	r.files.Add(1)
-	r.opts.Progress.Add(1, 0)
+	r.finished(f, 0)
 }
 
-func (r *run) settle(f *file) error {
-	if r.opts.Sparse {
-		if err := f.handle.Truncate(int64(f.node.Size)); err != nil {
-			return fmt.Errorf("set length: %w", err)
-		}
+// length cuts off what stood behind the end, and makes the hole at the end of
+// a sparse file.
+func (r *run) length(f *file, handle output) error {
+	if !f.stands && !r.opts.Sparse {
+		return nil
 	}
-	if err := r.fileMeta(f); err != nil || r.opts.Temporary {
+	if err := handle.Truncate(f.size); err != nil {
+		return fmt.Errorf("set length: %w", err)
+	}
+	return nil
+}
+
+// settle sets the metadata, the time as the last: until then size and time of
+// the file are not those of the snapshot. born says that owner and mode are
+// right.
+func (r *run) settle(f *file, handle output, born bool) error {
+	if err := r.fileMeta(f, handle, born); err != nil || r.opts.Temporary {
 		return err
 	}
-	return f.handle.durable()
+	return handle.durable()
+}
+
+func (r *run) finished(f *file, bytes int) {
+	r.meter.current.Store(f)
+	r.meter.files.Add(1)
+	r.meter.bytes.Add(int64(bytes))
 }
 
 // fail names a file that cannot be restored whole.
 func (r *run) fail(f *file, err error) {
-	f.mu.Lock()
-	first := !f.failed
-	f.failed = true
-	f.mu.Unlock()
-	if first {
-		r.problem(f.path, err)
+	if !f.failed.Swap(true) {
+		r.problem(f.path(), err)
 	}
 }
 
 // discard removes what there is of a failed file: half a document must not
 // look like a whole one.
 func (r *run) discard(f *file) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.open {
 		if err := r.shut(f); err != nil {
-			r.problem(f.path, err)
+			r.problem(f.path(), err)
 		}
 	}
 	if !f.begun {
@@ -291,21 +327,29 @@ func (r *run) discard(f *file) {
 	}
 	at, err := r.tree.take(f.in)
 	if err == nil {
-		err = at.remove(f.node.Name)
-		r.tree.give(f.in)
+		err = at.remove(f.name)
+		r.tree.give(at)
 	}
-	if err != nil {
-		r.problem(f.path, fmt.Errorf("remove the damaged file: %w", err))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.problem(f.path(), fmt.Errorf("remove the damaged file: %w", err))
 	}
 }
 
-// abandon removes the unfinished files of a batch that was broken off.
+// abandon closes the unfinished files of a batch that was broken off. Where
+// the mark tells that the restore is unfinished they stay for the next run,
+// which writes only what they lack; else they are removed.
 func (r *run) abandon(b *batch) {
 	for _, f := range b.files {
 		f.mu.Lock()
-		if f.open || f.begun && f.waiting.Load() > 0 {
-			r.discard(f)
+		unfinished := f.open || f.begun && f.waiting.Load() > 0
+		if f.open && r.marked && !f.failed.Load() {
+			if err := r.shut(f); err != nil {
+				r.problem(f.path(), err)
+			}
 		}
 		f.mu.Unlock()
+		if unfinished && (!r.marked || f.failed.Load()) {
+			r.discard(f)
+		}
 	}
 }
