@@ -255,7 +255,7 @@ func (p *run) remove(ctx context.Context) Answer {
 }
 
 // cleanTime is how long a probe that was interrupted goes on to tidy up.
-const cleanTime = 30 * time.Second
+const cleanTime = 15 * time.Second
 
 // clean removes what is left; what stays is small and in nobody's way.
 func (p *run) clean(ctx context.Context) {

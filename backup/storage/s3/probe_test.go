@@ -1,0 +1,64 @@
+package s3_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"emrvault/backup/storage/probe"
+	"emrvault/backup/storage/s3"
+	"emrvault/backup/storage/s3/s3test"
+)
+
+func TestProbe(t *testing.T) {
+	tests := []struct {
+		name    string
+		options []s3test.Option
+		change  func(*s3.Settings)
+		want    map[string]probe.State // others are ok
+	}{
+		{"plain bucket", nil, func(*s3.Settings) {}, map[string]probe.State{probe.Versioning: probe.Unsupported, probe.ObjectLock: probe.Unsupported}},
+		{"versions", []s3test.Option{s3test.Versions}, func(*s3.Settings) {}, map[string]probe.State{probe.ObjectLock: probe.Unsupported}},
+		{"object lock", []s3test.Option{s3test.Locking}, func(s *s3.Settings) { s.Lock, s.Prefix = time.Hour, "a/b" }, nil},
+		{"no such bucket", nil, func(s *s3.Settings) { s.Bucket += "-not" }, map[string]probe.State{probe.Write: probe.Failed}},
+		{"wrong secret", nil, func(s *s3.Settings) { s.SecretKey += "x" }, map[string]probe.State{probe.Write: probe.Failed}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			settings := s3test.Shared(t).Settings(t, tt.options...)
+			tt.change(&settings)
+			report, err := probe.Run(t.Context(), s3test.Open(t, settings), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken := tt.want[probe.Write] == probe.Failed
+			if report.Usable == broken || !broken && len(report.Steps) != 13 {
+				t.Errorf("got %+v", report)
+			}
+			for _, step := range report.Steps {
+				want := probe.OK
+				if state, special := tt.want[step.Name]; special {
+					want = state
+				}
+				if step.State != want {
+					t.Errorf("%s: got %s (%s), want %s", step.Name, step.State, step.Text, want)
+				}
+			}
+			if !broken {
+				wantEmpty(t, settings)
+			}
+		})
+	}
+}
+
+// wantEmpty makes sure that nothing is left, not even an old version.
+func wantEmpty(t *testing.T, settings s3.Settings) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for object := range s3test.Client(t, settings).ListObjectsIter(ctx, settings.Bucket, minio.ListObjectsOptions{Recursive: true, WithVersions: true}) {
+		t.Errorf("the probe leaves %s, version %q, %v", object.Key, object.VersionID, object.Err)
+	}
+}
