@@ -20,19 +20,20 @@ import (
 type meaning int
 
 const (
-	passing     meaning = iota // the same call may succeed later
-	absent                     // the document is not there
-	noBucket                   // the bucket is not there
-	full                       // no room left, or none left to us
-	slower                     // too many requests
-	wrongSecret                // the signature was made with another secret
-	wrongKey                   // an access key nobody knows
-	wrongToken                 // a lent key has come to its end
-	wrongClock                 // the clocks differ too much
-	wrongRegion                // the bucket lives elsewhere
-	denied                     // this key may not do that
-	unsupported                // this server cannot do that
-	hopeless                   // any other answer that will not change
+	passing        meaning = iota // the same call may succeed later
+	absent                        // the document is not there
+	noBucket                      // the bucket is not there
+	full                          // no room left, or none left to us
+	slower                        // too many requests
+	wrongSecret                   // the signature was made with another secret
+	wrongKey                      // an access key nobody knows
+	wrongToken                    // a lent key has come to its end
+	wrongClock                    // the clocks differ too much
+	wrongRegion                   // the bucket lives elsewhere
+	denied                        // this key may not do that
+	unsupported                   // this server cannot do that
+	needsProxyWord                // it was the proxy that answered
+	hopeless                      // any other answer that will not change
 )
 
 // meanings of the codes that servers put into their errors. Some say with a
@@ -48,7 +49,7 @@ var meanings = map[string]meaning{
 	"RequestLimitExceeded": slower, "RequestThrottled": slower, "TooManyRequests": slower, "ServiceUnavailable": slower,
 	"BandwidthLimitExceeded": slower,
 
-	"SignatureDoesNotMatch": wrongSecret, "InvalidAccessKeyId": wrongKey,
+	"SignatureDoesNotMatch": wrongSecret, "InvalidAccessKeyId": wrongKey, "XAdminUserNotFound": wrongKey,
 	"ExpiredToken": wrongToken, "ExpiredTokenException": wrongToken, "InvalidToken": wrongToken, "TokenRefreshRequired": wrongToken,
 	"RequestTimeTooSkewed": wrongClock, "RequestExpired": wrongClock,
 	"AuthorizationHeaderMalformed": wrongRegion, "InvalidRegion": wrongRegion, "PermanentRedirect": wrongRegion,
@@ -73,8 +74,8 @@ func meaningOf(res minio.ErrorResponse) meaning {
 		return slower
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return denied
-	case status == http.StatusNotFound:
-		return absent
+	case status == http.StatusProxyAuthRequired:
+		return needsProxyWord
 	case status == http.StatusNotImplemented, status == http.StatusMethodNotAllowed:
 		return unsupported
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == 499, status >= 500, status < 300:
@@ -106,6 +107,8 @@ func (s *Storage) told(ctx context.Context, what string, err error) error {
 		return forGood(what, "the key may not do that; its policy must allow reading, writing, listing and deleting in bucket "+s.settings.Bucket, err)
 	case unsupported:
 		return fmt.Errorf("%s: the server cannot do that: %w: %w: %w", what, backup.ErrUnsupported, storage.ErrPermanent, err)
+	case needsProxyWord:
+		return forGood(what, proxyAdvice, err)
 	case passing:
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -139,6 +142,8 @@ func forGood(what, advice string, err error) error {
 	return fmt.Errorf("%s: %s: %w: %w", what, advice, storage.ErrPermanent, err)
 }
 
+const proxyAdvice = "the proxy wants a name and a password; put them into EMRVAULT_S3_PROXY"
+
 // unreached tells why there was no answer at all. Most reasons pass; those
 // that do not are named with the next step.
 func (s *Storage) unreached(what string, err error) error {
@@ -158,7 +163,7 @@ func (s *Storage) unreached(what string, err error) error {
 	case errors.As(err, &noTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return forGood(what, "the server does not speak TLS there; use http:// or another port", err)
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return forGood(what, "the proxy wants a name and a password; put them into EMRVAULT_S3_PROXY", err)
+		return forGood(what, proxyAdvice, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -174,15 +179,19 @@ func (s *Storage) written(ctx context.Context, what string, err error) error {
 }
 
 // why asks again where the answer to HEAD, which has no body, could not say
-// more than "no": a wrong secret must not look like a missing right.
+// more than "no": a wrong secret must not look like a missing right, nor an
+// unknown key, to which there are servers that answer 404, like a missing
+// document.
 func (s *Storage) why(ctx context.Context, err error) error {
 	var res minio.ErrorResponse
-	if !errors.As(err, &res) || res.StatusCode < 400 || res.StatusCode >= 500 || meaningOf(res) == absent || meaningOf(res) == noBucket {
+	if !errors.As(err, &res) || res.StatusCode < 400 || res.StatusCode >= 500 {
 		return err
 	}
-	for info := range s.core.ListObjectsIter(ctx, s.settings.Bucket, minio.ListObjectsOptions{Prefix: s.key(storage.Name{Kind: storage.Config}), MaxKeys: 1}) {
-		if errors.As(info.Err, &res) && meaningOf(res) != denied {
-			return info.Err
+	listing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for object := range s.core.ListObjectsIter(listing, s.settings.Bucket, minio.ListObjectsOptions{Prefix: s.folder(), MaxKeys: 1}) {
+		if errors.As(object.Err, &res) && meaningOf(res) != denied {
+			return object.Err
 		}
 		break
 	}

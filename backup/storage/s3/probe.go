@@ -162,11 +162,11 @@ func (s *Storage) askClock() probe.Answer {
 }
 
 // Tidy removes what probes have left, every version of it. What is still
-// locked for a moment is waited for.
+// locked for a moment is waited for, but not what this key may never remove.
 func (s *Storage) Tidy(ctx context.Context) error {
-	for {
+	for attempt := 1; ; attempt++ {
 		stays, err := s.tidy(ctx)
-		if !stays || ctx.Err() != nil {
+		if !stays || attempt > 8 {
 			return err
 		}
 		select {

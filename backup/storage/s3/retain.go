@@ -79,8 +79,8 @@ func (s *Storage) retentionByHead(ctx context.Context, name storage.Name) (until
 // locked as long already, nothing is done.
 func (s *Storage) Retain(ctx context.Context, name storage.Name, until time.Time) error {
 	what := "lock " + name.String()
-	if name.Kind == storage.Lock {
-		return fmt.Errorf("%s: locks of the repository must stay removable: %w", what, backup.ErrInvalid)
+	if !locked(name.Kind) {
+		return fmt.Errorf("%s: it must stay removable: %w", what, backup.ErrInvalid)
 	}
 	if err := s.lockable(ctx); err != nil {
 		return err

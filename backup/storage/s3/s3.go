@@ -59,7 +59,7 @@ func Open(ctx context.Context, settings Settings) (*Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Storage{settings: settings, now: time.Now, listener: &listener{Transport: transport, now: time.Now}}
+	s := &Storage{settings: settings, now: time.Now, listener: newListener(settings, transport)}
 	_, host, _ := strings.Cut(settings.Endpoint, "://")
 	s.core, err = minio.NewCore(host, &minio.Options{
 		Creds:           credentials.NewStaticV4(settings.AccessKey, settings.SecretKey, settings.SessionToken),
@@ -84,7 +84,7 @@ func (s *Storage) Settings() Settings { return s.settings }
 
 // Close ends the connections.
 func (s *Storage) Close() error {
-	s.listener.CloseIdleConnections()
+	s.listener.line.CloseIdleConnections()
 	return nil
 }
 
@@ -102,21 +102,20 @@ func (s *Storage) folder() string {
 // Create makes the bucket if there is none; the layout needs no folders.
 func (s *Storage) Create(ctx context.Context) error {
 	what := "create " + s.Location()
-	exists, err := s.core.BucketExists(ctx, s.settings.Bucket)
-	if err != nil {
-		return s.told(ctx, what, s.why(ctx, err))
-	}
-	if !exists {
-		return s.makeBucket(ctx, what)
-	}
-	_, err = s.Stat(ctx, storage.Name{Kind: storage.Config})
-	switch {
-	case err == nil:
+	_, err := s.core.StatObject(ctx, s.settings.Bucket, s.key(storage.Name{Kind: storage.Config}), minio.StatObjectOptions{})
+	if err == nil {
 		return fmt.Errorf("%s: %w", s.Location(), backup.ErrRepositoryExists)
-	case errors.Is(err, backup.ErrNotFound):
-		return nil
 	}
-	return err
+	var res minio.ErrorResponse
+	if err = s.why(ctx, err); errors.As(err, &res) {
+		switch meaningOf(res) {
+		case absent:
+			return nil
+		case noBucket:
+			return s.makeBucket(ctx, what)
+		}
+	}
+	return s.told(ctx, what, err)
 }
 
 func (s *Storage) makeBucket(ctx context.Context, what string) error {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -26,7 +27,7 @@ const partsAtOnce = 4
 // new bytes are known to be right, the old ones are not.
 func (s *Storage) Save(ctx context.Context, name storage.Name, data []byte) error {
 	options := minio.PutObjectOptions{ContentType: "application/octet-stream", DisableContentSha256: true}
-	if s.settings.Lock > 0 && name.Kind != storage.Lock {
+	if s.settings.Lock > 0 && locked(name.Kind) {
 		if err := s.lockable(ctx); err != nil {
 			return err
 		}
@@ -39,6 +40,10 @@ func (s *Storage) Save(ctx context.Context, name storage.Name, data []byte) erro
 	}
 	return err
 }
+
+// locked tells which documents are locked: all that a repository is made of.
+// Its own locks, and what a probe writes, must stay removable.
+func locked(kind storage.Kind) bool { return kind != storage.Lock && slices.Contains(kinds(), kind) }
 
 func (s *Storage) store(ctx context.Context, name storage.Name, data []byte, options minio.PutObjectOptions) error {
 	switch {

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -46,6 +47,9 @@ type Settings struct {
 	TrailingHeaders bool          // checksums after the body; many servers get them wrong
 	ConditionalPut  bool          // the server honours If-None-Match, so two can never both write the config
 	Timeout         time.Duration // the longest silence of the server that is waited for; zero: a minute
+
+	// Through, if set, stands between the requests and the line, to pace them.
+	Through func(http.RoundTripper) http.RoundTripper
 }
 
 const (

@@ -99,16 +99,25 @@ func (w *watched) Write(p []byte) (int, error) {
 // listener is a transport that notes what the library above does not hand on:
 // by how much the server's clock differs, and how long it asks us to wait.
 type listener struct {
-	*http.Transport
+	line  *http.Transport
+	over  http.RoundTripper // the line, or what paces it
 	now   func() time.Time
 	skew  atomic.Int64 // server's clock minus ours, nanoseconds
 	dated atomic.Bool  // skew is known
 	after atomic.Int64 // last Retry-After, nanoseconds
 }
 
+func newListener(s Settings, line *http.Transport) *listener {
+	l := &listener{line: line, over: line, now: time.Now}
+	if s.Through != nil {
+		l.over = s.Through(line)
+	}
+	return l
+}
+
 // RoundTrip sends a request and listens to the answer's head.
 func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := l.Transport.RoundTrip(r)
+	res, err := l.over.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

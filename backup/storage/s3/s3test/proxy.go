@@ -53,7 +53,7 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 		plan:     plan{requests: map[string]int{}, met: map[Fault]int{}},
 		listings: map[string]answer{}, rotten: map[string]int{},
 	}
-	p.server = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
+	p.server = httptest.NewUnstartedServer(p)
 	p.server.Config.SetKeepAlivesEnabled(false)
 	p.server.Start()
 	t.Cleanup(p.client.CloseIdleConnections)
@@ -64,7 +64,9 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 // URL is the endpoint to give to clients.
 func (p *Proxy) URL() string { return p.server.URL }
 
-func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers one request; the proxy may also stand behind another
+// server of the test.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		cut() // The client went away.
