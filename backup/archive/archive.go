@@ -94,12 +94,15 @@ func Run(ctx context.Context, repo *repository.Repository, opts Options, capture
 	if err != nil {
 		return nil, err
 	}
-	lock, err := repo.Lock(ctx, repository.Append)
+	r := &run{repo: repo, opts: opts, began: time.Now()}
+	lock, err := repo.LockEarly(ctx, repository.Append, r.still)
 	if err != nil {
 		return nil, fmt.Errorf("lock repository for the backup: %w", err)
 	}
-	r := &run{repo: repo, opts: opts, began: time.Now()}
 	result, err := r.make(lock.Context(), capture)
+	if lost := lock.Context(); err != nil && ctx.Err() == nil && lost.Err() != nil {
+		err = context.Cause(lost) // whatever came of it
+	}
 	if unlockErr := lock.Unlock(); unlockErr != nil {
 		// The point is safe; the lock goes stale by itself within half an hour.
 		opts.Progress.Problem("lock", unlockErr)
@@ -182,11 +185,19 @@ func (r *run) make(ctx context.Context, capture func(context.Context, source.Sin
 // prepare learns what the repository has. What its index promises and its
 // storage does not hold is not relied on.
 func (r *run) prepare(ctx context.Context) (err error) {
-	if r.index, err = indexFiles(ctx, r.repo); err != nil {
+	index, err := indexFiles(ctx, r.repo)
+	if err != nil {
 		return err
 	}
-	if err := r.repo.LoadIndex(ctx); err != nil {
+	r.mu.Lock()
+	r.index = index
+	r.mu.Unlock()
+	mended, err := r.repo.MendIndex(ctx)
+	if err != nil {
 		return fmt.Errorf("load index: %w", err)
+	}
+	for _, id := range mended.Damaged {
+		r.opts.Progress.Problem("index "+id[:min(8, len(id))], errMended)
 	}
 	if r.lost, err = r.repo.PassOverLost(ctx); err != nil {
 		return fmt.Errorf("look for lost packs: %w", err)
@@ -197,7 +208,26 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// still says whether the index is that of the repository when the lock counts:
+// index files may have come since, but none may have gone.
+func (r *run) still(ctx context.Context) error {
+	now, err := indexFiles(ctx, r.repo)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.index {
+		if !now[id] {
+			return repository.ErrMoved
+		}
+	}
+	return nil
+}
+
 var errLost = fmt.Errorf("it is missing or cut short: %w; what is still at hand of it is stored again, older points may need the rest, run a check", backup.ErrDamaged)
+
+var errMended = fmt.Errorf("it was %w, and has been written anew from what the packs say of themselves", backup.ErrDamaged)
 
 func (r *run) describe(s *sink, root blob.ID) *snapshot.Snapshot {
 	sn := &snapshot.Snapshot{

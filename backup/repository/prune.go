@@ -162,7 +162,7 @@ func outlive(ctx context.Context, d time.Duration) (late context.Context, releas
 // gather is step A.
 func (p *pruner) gather(ctx context.Context) error {
 	return p.under(ctx, Append, func(soft, hard context.Context) error {
-		if err := p.prepare(soft); err != nil {
+		if err := p.mended(soft); err != nil {
 			return err
 		}
 		if p.tight(soft) {
@@ -170,6 +170,20 @@ func (p *pruner) gather(ctx context.Context) error {
 		}
 		return p.rewrite(soft, hard)
 	})
+}
+
+// mended is prepare; when that fails, the index is put right and it is tried once
+// more: the packs know what the index should say.
+func (p *pruner) mended(ctx context.Context) error {
+	err := p.prepare(ctx)
+	if !errors.Is(err, backup.ErrDamaged) {
+		return err
+	}
+	report, bad := p.repo.adopt(ctx)
+	if bad != nil || report.Clean() {
+		return errors.Join(err, bad)
+	}
+	return p.prepare(ctx)
 }
 
 // prepare finds out what is there and what is needed, and makes the plan.

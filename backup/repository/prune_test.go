@@ -162,8 +162,6 @@ func TestPruneRefusesWhenSomethingNeededIsMissing(t *testing.T) {
 	}{
 		{"a pack is lost", removeOne},
 		{"a pack was cut", truncate(storage.Pack, 0.5)},
-		{"an index file is damaged", flip(storage.Index, 0.5)},
-		{"the index is lost", removeAll(storage.Index)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,6 +175,28 @@ func TestPruneRefusesWhenSomethingNeededIsMissing(t *testing.T) {
 			}
 			if size(t, st) != size(t, before) {
 				t.Error("something was removed")
+			}
+		})
+	}
+}
+
+func TestPruneMendsTheIndex(t *testing.T) {
+	for name, damage := range map[string]damage{
+		"an index file is damaged": flip(storage.Index, 0.5),
+		"the index is lost":        removeAll(storage.Index),
+	} {
+		t.Run(name, func(t *testing.T) {
+			used, unused := sample(1, 10), sample(2, 10)
+			st := filled(t, used)
+			write(t, open(t, st), unused)
+			r := open(t, st)
+			damage(t, st)
+			if _, err := tryPrune(t, r, used, repository.PruneOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			wantSound(t, st, used)
+			if got := len(names(t, st, storage.Pack)); got != 2 {
+				t.Errorf("%d packs are left, want 2", got)
 			}
 		})
 	}

@@ -63,17 +63,22 @@ func (r *Repository) RepairIndex(ctx context.Context, opts IndexOptions, progres
 	return x.report, nil
 }
 
-// MendIndex is LoadIndex for those who write: a damaged index file, or two that
-// contradict each other, are put right on the way, and what was done is told.
-// It is safe under a lock that lets others add: nothing is taken out of the
-// index but what no file says any more, a damaged file goes only after what the
-// packs say is durable, and a pack that is listed without need is found out by
-// the next prune.
+// MendIndex is LoadIndex for those who write: a damaged index file, two that
+// contradict each other, or none at all beside packs are put right on the way,
+// and what was done is told. It is safe under a lock that lets others add:
+// nothing is taken out of the index but what no file says any more, a damaged
+// file goes only after what the packs say is durable, and a pack that is listed
+// without need is found out by the next prune.
 func (r *Repository) MendIndex(ctx context.Context) (IndexReport, error) {
 	err := r.LoadIndex(ctx)
-	if err == nil || !errors.Is(err, backup.ErrDamaged) {
+	if err == nil && r.index().Len() > 0 || err != nil && !errors.Is(err, backup.ErrDamaged) {
 		return IndexReport{}, err
 	}
+	return r.adopt(ctx)
+}
+
+// adopt makes the index name whatever packs there are, and loads it.
+func (r *Repository) adopt(ctx context.Context) (IndexReport, error) {
 	x := newIndexRepair(r, backup.Silent{})
 	x.keepGone = true
 	if err := x.run(ctx, IndexOptions{}); err != nil {
