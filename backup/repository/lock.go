@@ -41,6 +41,7 @@ type Lock struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	loops  sync.WaitGroup
+	ready  chan struct{} // closed when others have had their time; nil: they had
 
 	mu        sync.Mutex
 	id        string   // empty when none lies in the repository
@@ -63,15 +64,31 @@ func (r *Repository) Lock(ctx context.Context, mode LockMode) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock repository %s: %w", r.storage.Location(), err)
 	}
+	l.hold(ctx)
+	return l, nil
+}
+
+// hold makes the lock's context and keeps the lock fresh.
+func (l *Lock) hold(ctx context.Context) {
 	l.ctx, l.cancel = context.WithCancelCause(context.WithValue(ctx, lockKey{}, l))
 	if l.id != "" {
 		l.loops.Go(l.refreshLoop)
 		l.loops.Go(l.guard)
 	}
-	return l, nil
 }
 
 func (l *Lock) take(ctx context.Context) error {
+	if err := l.announce(ctx); err != nil {
+		return err
+	}
+	if err := l.outlast(ctx); err != nil {
+		return errors.Join(err, l.removeOwn(ctx))
+	}
+	return nil
+}
+
+// announce writes the lock, unless another one is in the way.
+func (l *Lock) announce(ctx context.Context) error {
 	if gate, ok := storage.As[storage.Gate](l.repo.storage); ok {
 		if err := gate.Writable(ctx); err != nil {
 			return err
@@ -80,17 +97,15 @@ func (l *Lock) take(ctx context.Context) error {
 	if err := l.conflict(ctx); err != nil {
 		return err
 	}
-	if err := l.write(ctx); err != nil {
+	return l.write(ctx)
+}
+
+// outlast looks once more, when others can see the lock.
+func (l *Lock) outlast(ctx context.Context) error {
+	if err := l.settle(ctx); err != nil {
 		return err
 	}
-	err := l.settle(ctx)
-	if err == nil {
-		err = l.conflict(ctx)
-	}
-	if err != nil {
-		return errors.Join(err, l.removeOwn(ctx))
-	}
-	return nil
+	return l.conflict(ctx)
 }
 
 // settle waits until others can see the lock. Who only reads need not: one who
@@ -204,6 +219,9 @@ type lockKey struct{}
 // removed it relies on our being gone, and the next tick may be too late. A
 // context without a lock has nothing to lose.
 func confirmed(ctx context.Context) error {
+	if err := settled(ctx); err != nil {
+		return err
+	}
 	if l, ok := ctx.Value(lockKey{}).(*Lock); ok && l.Held() {
 		return l.confirm()
 	}

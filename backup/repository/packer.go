@@ -82,6 +82,9 @@ func (w *Writer) upload() {
 func (w *Writer) store(b *pack.Builder) error {
 	entries := b.Entries()
 	data, id, err := b.Finish(w.repo.key)
+	if err == nil {
+		err = settled(w.ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,11 +93,14 @@ func (w *Writer) store(b *pack.Builder) error {
 	}
 	w.counts.packed.Add(int64(len(data)))
 	w.counts.packs.Add(1)
+	if batch := w.journal.add(index.Pack{ID: id, Entries: entries}, time.Now()); batch != nil {
+		if err := w.commit(batch); err != nil {
+			return err
+		}
+	}
+	// Last, for Flush takes a pack that is not in use for one that is listed.
 	b.Reset()
 	w.builders <- b
-	if batch := w.journal.add(index.Pack{ID: id, Entries: entries}, time.Now()); batch != nil {
-		return w.commit(batch)
-	}
 	return nil
 }
 
