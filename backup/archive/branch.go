@@ -114,7 +114,7 @@ func (b *branch) save(ctx context.Context, w *repository.Writer, now time.Time) 
 			return blob.ID{}, err
 		}
 	}
-	saved, err := w.Save(ctx, blob.Tree, tree.Bytes())
+	saved, err := w.SaveNow(ctx, blob.Tree, tree.Bytes())
 	return saved.ID, err
 }
 

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
-	"emrvault/backup"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
 )
@@ -137,10 +135,10 @@ func (r *reader) once(ctx context.Context, path string, n *snapshot.Node) (after
 
 // content reads a file to its end. A small one is one piece and is read with
 // one call.
-func (r *reader) content(ctx context.Context, f *os.File, name string, size int64) ([]blob.ID, uint64, error) {
+func (r *reader) content(ctx context.Context, f *file, name string, size int64) ([]blob.ID, uint64, error) {
 	rule := ruleFor(r.walk.cutting, name, size)
 	if size > int64(rule.Min) {
-		if err := regular(f); err != nil {
+		if err := f.regular(); err != nil {
 			return nil, 0, err
 		}
 		ids, n, err := r.walk.sink.pieces.cut(ctx, f, rule, r.walk.sink.run)
@@ -159,7 +157,7 @@ func (r *reader) content(ctx context.Context, f *os.File, name string, size int6
 	if len(data) == 0 {
 		return []blob.ID{}, 0, nil
 	}
-	saved, err := r.walk.sink.writer.Save(ctx, blob.Data, data)
+	saved, err := r.walk.sink.writer.SaveNow(ctx, blob.Data, data)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", errStore, err)
 	}
@@ -168,7 +166,7 @@ func (r *reader) content(ctx context.Context, f *os.File, name string, size int6
 
 // small reads size bytes, or fewer when the file has become shorter. That it
 // has grown is seen by looking at it again, without a call for each file.
-func (r *reader) small(f *os.File, size int) ([]byte, error) {
+func (r *reader) small(f *file, size int) ([]byte, error) {
 	want := max(size, 1)
 	if cap(r.buf) < want {
 		r.buf = make([]byte, max(want, 64<<10))
@@ -178,17 +176,4 @@ func (r *reader) small(f *os.File, size int) ([]byte, error) {
 		err = nil
 	}
 	return r.buf[:n], err
-}
-
-// regular refuses what turned into a device or pipe since it was looked at:
-// reading it might never end.
-func regular(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("no regular file any more: %w", backup.ErrUnsupported)
-	}
-	return nil
 }

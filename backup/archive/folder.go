@@ -222,7 +222,7 @@ func (f *folder) store(ctx context.Context) error {
 				return err
 			}
 		}
-		saved, err := f.walk.sink.writer.Save(ctx, blob.Tree, f.tree.Bytes())
+		saved, err := f.walk.sink.writer.SaveNow(ctx, blob.Tree, f.tree.Bytes())
 		if err != nil {
 			return err
 		}

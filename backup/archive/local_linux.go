@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,12 +23,46 @@ import (
 type directory struct{ f *os.File }
 
 func openDirectory(path string) (*directory, error) {
-	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	short, done, err := reach(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	f, err := os.OpenFile(short, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
 	return &directory{f}, nil
 }
+
+// reach gives a way to a path that the kernel takes. It refuses paths of 4096
+// bytes, which folders moved into each other can have; then the way begins at
+// the folder above, that is kept open until done is called.
+func reach(path string) (short string, done func(), err error) {
+	if len(path) < unix.PathMax {
+		return path, func() {}, nil
+	}
+	above, name := filepath.Split(filepath.Clean(path))
+	at := unix.AT_FDCWD
+	for len(above) > 0 {
+		part := above
+		if len(part) >= unix.PathMax {
+			part = part[:strings.LastIndexByte(part[:unix.PathMax-1], '/')+1]
+		}
+		next, err := unix.Openat(at, part, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if at != unix.AT_FDCWD {
+			closeQuietly(at)
+		}
+		if err != nil {
+			return "", nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		at, above = next, above[len(part):]
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", at, name), func() { closeQuietly(at) }, nil
+}
+
+// closeQuietly closes what nothing was written to: there is nothing to lose.
+func closeQuietly(fd int) { _ = unix.Close(fd) }
 
 func (d *directory) Close() error { return d.f.Close() }
 
@@ -44,15 +81,95 @@ func (d *directory) stat(name string) (*snapshot.Node, error) {
 	}
 }
 
-// openFile opens without following a link and without waiting for a pipe that
-// somebody put in the file's place.
-func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+// file is a file being read. It is a bare descriptor: what an os.File does to
+// wait for pipes and connections costs two system calls more for each file.
+type file struct {
+	fd   int
+	path string
+	at   int64
 }
 
-func statFile(f *os.File, _ string) (*snapshot.Node, error) {
+// openFile opens without following a link and without waiting for a pipe that
+// somebody put in the file's place.
+func openFile(path string) (*file, error) {
+	short, done, err := reach(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	for {
+		fd, err := unix.Open(short, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return &file{fd: fd, path: path}, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
+
+// Read reads on from where the last call ended.
+func (f *file) Read(buf []byte) (int, error) {
+	for {
+		n, err := unix.Pread(f.fd, buf, f.at)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return 0, &fs.PathError{Op: "read", Path: f.path, Err: err}
+		case n == 0 && len(buf) > 0:
+			return 0, io.EOF
+		}
+		f.at += int64(n)
+		return n, nil
+	}
+}
+
+// Close lets go of the file.
+func (f *file) Close() error { return unix.Close(f.fd) }
+
+// regular refuses what turned into a device or pipe since it was looked at:
+// reading it might never end.
+func (f *file) regular() error {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return fmt.Errorf("look at it: %w", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return errNotRegular
+	}
+	return nil
+}
+
+// hole tells how far the file is known to hold nothing but zeros from a place
+// on, without reading them; not beyond that place when it is not known.
+func (f *file) hole(from int64) (to int64) {
+	data, err := unix.Seek(f.fd, from, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO): // nothing more up to the end
+		end, err := unix.Seek(f.fd, 0, unix.SEEK_END)
+		if err != nil {
+			return from
+		}
+		return max(from, end)
+	case err != nil:
+		return from
+	}
+	return data
+}
+
+// holed tells whether the file takes less room than its length.
+func (f *file) holed() bool {
+	var st unix.Stat_t
+	return unix.Fstat(f.fd, &st) == nil && st.Blocks*512 < st.Size
+}
+
+// jump goes on reading at another place.
+func (f *file) jump(to int64) { f.at = to }
+
+func statFile(f *file, _ string) (*snapshot.Node, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
 		return nil, fmt.Errorf("look at it: %w", err)
 	}
 	return nodeOf(&st)
@@ -117,29 +234,38 @@ func special(mode uint32) (bits fs.FileMode) {
 func moment(ts unix.Timespec) time.Time { return snapshot.Clamp(time.Unix(ts.Unix())) }
 
 // complete adds what a look at the entry does not tell.
-func complete(path string, n *snapshot.Node) (err error) {
+func complete(path string, n *snapshot.Node) error {
+	short, done, err := reach(path)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if n.Type == snapshot.Symlink {
-		if n.LinkTarget, err = os.Readlink(path); err != nil {
+		if n.LinkTarget, err = os.Readlink(short); err != nil {
 			return err
 		}
 	}
-	n.Xattrs, err = readXattrs(path)
+	n.Xattrs, err = readXattrs(short)
 	return err
 }
 
 // readXattrs reads the extended attributes of a path, POSIX access lists among
 // them. A file system without any is no fault.
 func readXattrs(path string) ([]snapshot.Xattr, error) {
+	short, done, err := reach(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return xattrs(
-		func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) },
-		func(name string, buf []byte) (int, error) { return unix.Lgetxattr(path, name, buf) })
+		func(buf []byte) (int, error) { return unix.Llistxattr(short, buf) },
+		func(name string, buf []byte) (int, error) { return unix.Lgetxattr(short, name, buf) })
 }
 
-func fileXattrs(f *os.File, _ string) ([]snapshot.Xattr, error) {
-	fd := int(f.Fd())
+func fileXattrs(f *file, _ string) ([]snapshot.Xattr, error) {
 	return xattrs(
-		func(buf []byte) (int, error) { return unix.Flistxattr(fd, buf) },
-		func(name string, buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
+		func(buf []byte) (int, error) { return unix.Flistxattr(f.fd, buf) },
+		func(name string, buf []byte) (int, error) { return unix.Fgetxattr(f.fd, name, buf) })
 }
 
 func xattrs(list func([]byte) (int, error), get func(string, []byte) (int, error)) ([]snapshot.Xattr, error) {

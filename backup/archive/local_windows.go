@@ -42,9 +42,38 @@ func (d *directory) stat(name string) (*snapshot.Node, error) {
 	return statPath(path, info)
 }
 
-func openFile(path string) (*os.File, error) { return os.Open(path) }
+// file is a file being read.
+type file struct{ *os.File }
 
-func statFile(f *os.File, path string) (*snapshot.Node, error) {
+func openFile(path string) (*file, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &file{f}, nil
+}
+
+// regular refuses what turned into a device or pipe since it was looked at:
+// reading it might never end.
+func (f *file) regular() error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errNotRegular
+	}
+	return nil
+}
+
+// hole knows of none here.
+func (f *file) hole(from int64) int64 { return from }
+
+func (f *file) holed() bool { return false }
+
+func (f *file) jump(int64) {}
+
+func statFile(f *file, path string) (*snapshot.Node, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -99,4 +128,4 @@ func complete(path string, n *snapshot.Node) (err error) {
 
 func readXattrs(string) ([]snapshot.Xattr, error) { return nil, nil }
 
-func fileXattrs(*os.File, string) ([]snapshot.Xattr, error) { return nil, nil }
+func fileXattrs(*file, string) ([]snapshot.Xattr, error) { return nil, nil }

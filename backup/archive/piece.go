@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 
+	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/repository/chunk"
@@ -33,10 +34,17 @@ type piece struct {
 
 // pieceList gathers the ids of one file.
 type pieceList struct {
+	next    int // for the one who cuts
 	mu      sync.Mutex
 	ids     []blob.ID
 	err     error
 	waiting sync.WaitGroup
+}
+
+// slot is the place of the next piece.
+func (l *pieceList) slot() int {
+	l.next++
+	return l.next - 1
 }
 
 func (l *pieceList) set(slot int, id blob.ID, err error) {
@@ -96,6 +104,8 @@ func (p *pieces) give(buf []byte) {
 	}
 }
 
+var errNotRegular = fmt.Errorf("no regular file any more: %w", backup.ErrUnsupported)
+
 // errStore marks a failure of the repository's side, which ends the run, where
 // a failure to read only costs one file.
 var errStore = errors.New("store")
@@ -116,8 +126,12 @@ func ruleFor(asked source.Pieces, name string, size int64) chunk.Rule {
 // cut reads r to its end and gives the ids of its pieces and its length.
 func (p *pieces) cut(ctx context.Context, r io.Reader, rule chunk.Rule, run *run) ([]blob.ID, int64, error) {
 	list := &pieceList{ids: []blob.ID{}}
-	chunker := chunk.New(r, run.repo.ChunkTable(), rule)
-	total, readErr := p.feed(ctx, chunker, list, run)
+	feed := feed{pieces: p, list: list, progress: run.opts.Progress, reader: r}
+	feed.chunker = chunk.New(r, run.repo.ChunkTable(), rule)
+	if f, ok := r.(*file); ok && f.holed() {
+		feed.sparse = f
+	}
+	total, readErr := feed.run(ctx)
 	list.waiting.Wait()
 	if err := list.failed(); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", errStore, err)
@@ -128,24 +142,95 @@ func (p *pieces) cut(ctx context.Context, r io.Reader, rule chunk.Rule, run *run
 	return list.ids, total, nil
 }
 
-func (p *pieces) feed(ctx context.Context, chunker *chunk.Chunker, list *pieceList, run *run) (total int64, err error) {
-	for slot := 0; list.failed() == nil; slot++ {
-		data, err := chunker.Next(p.buffer())
+// feed cuts one file and hands its pieces on.
+type feed struct {
+	*pieces
+	list     *pieceList
+	progress backup.Progress
+	reader   io.Reader
+	chunker  *chunk.Chunker
+
+	total  int64
+	sparse *file   // has holes; nil: there are none
+	zeros  blob.ID // of a piece inside a hole
+	length int64   // of such a piece; 0: not known yet
+}
+
+func (f *feed) run(ctx context.Context) (total int64, err error) {
+	for f.list.failed() == nil {
+		if err := f.holes(ctx); err != nil {
+			return f.total, err
+		}
+		data, err := f.chunker.Next(f.buffer())
 		if errors.Is(err, io.EOF) {
-			return total, nil
+			return f.total, nil
 		}
 		if err != nil {
-			return total, err
+			return f.total, err
 		}
-		list.waiting.Add(1)
-		select {
-		case p.jobs <- &piece{data: data, slot: slot, file: list}:
-		case <-ctx.Done():
-			list.waiting.Done()
-			return total, context.Cause(ctx)
+		if err := f.hand(ctx, data); err != nil {
+			return f.total, err
 		}
-		total += int64(len(data))
-		run.opts.Progress.Add(0, int64(len(data)))
+		f.count(int64(len(data)))
 	}
-	return total, nil
+	return f.total, nil
+}
+
+func (f *feed) hand(ctx context.Context, data []byte) error {
+	job := &piece{data: data, slot: f.list.slot(), file: f.list}
+	f.list.waiting.Add(1)
+	select {
+	case f.jobs <- job:
+		return nil
+	case <-ctx.Done():
+		f.list.waiting.Done()
+		return context.Cause(ctx)
+	}
+}
+
+func (f *feed) count(n int64) {
+	f.total += n
+	f.progress.Add(0, n)
+}
+
+// holes passes over the pieces that lie inside a hole. All of them are the same
+// run of zeros, because where a piece is cut depends on nothing but its own
+// bytes; so the first tells what the others are, and reading a sparse file of a
+// terabyte costs its data. What comes out is what reading would give.
+func (f *feed) holes(ctx context.Context) error {
+	if f.sparse == nil {
+		return nil
+	}
+	end := f.sparse.hole(f.total)
+	if end <= f.total {
+		return nil
+	}
+	if f.length == 0 {
+		if err := f.learnZeros(ctx); err != nil {
+			return err
+		}
+	}
+	pieces := (end - f.total) / f.length
+	if pieces == 0 {
+		return nil
+	}
+	for range pieces {
+		f.list.set(f.list.slot(), f.zeros, nil)
+	}
+	f.count(pieces * f.length)
+	f.sparse.jump(f.total)
+	f.chunker.Reset(f.reader)
+	return nil
+}
+
+// learnZeros cuts a run of zeros and stores its first piece.
+func (f *feed) learnZeros(ctx context.Context) error {
+	data := f.chunker.Zeros(f.buffer())
+	saved, err := f.writer.SaveNow(ctx, blob.Data, data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	f.zeros, f.length = saved.ID, int64(len(data))
+	f.give(data)
+	return nil
 }

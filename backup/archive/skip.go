@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -103,13 +102,13 @@ func (m mark) holds(path string) bool {
 		return false
 	}
 	defer f.Close()
-	if regular(f) != nil {
+	if f.regular() != nil {
 		return false
 	}
 	return begins(f, m.head)
 }
 
-func begins(f *os.File, head string) bool {
+func begins(f io.Reader, head string) bool {
 	got := make([]byte, len(head))
 	n, err := io.ReadFull(f, got)
 	return bytes.Equal(got[:n], []byte(head)) && !errors.Is(err, io.EOF)

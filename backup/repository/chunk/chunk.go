@@ -81,6 +81,15 @@ func (c *Chunker) Next(buf []byte) ([]byte, error) {
 	}
 }
 
+// Zeros gives the first piece of an endless run of zeros, in buf if that is
+// large enough: every piece that lies in such a run as a whole is this one.
+func (c *Chunker) Zeros(buf []byte) []byte {
+	buf = slices.Grow(buf[:0], c.rule.Max)[:c.rule.Max]
+	clear(buf)
+	s := scan{at: c.rule.Min}
+	return buf[:c.scan(&s, buf)]
+}
+
 // fill reads up to the minimum and a stride at first, and a stride at a time
 // afterwards: the longer the stride, the more is carried over to the next
 // piece. A reader that itself ends with io.ErrUnexpectedEOF was cut short, so
