@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"emrvault/backup"
@@ -118,15 +119,26 @@ const (
 // copy if there is one; if not, it is handed over with its error. fn's own
 // error stops the work. The calls of fn come one after the other.
 func (r *Repository) LoadPack(ctx context.Context, packID blob.ID, want []blob.Handle, fn func(h blob.Handle, plain []byte, err error) error) error {
-	l := packLoad{repo: r, pack: packID, fn: fn}
-	var kept bool
-	if l.loadBuffers, kept = r.buffers.Get().(*loadBuffers); !kept {
-		l.loadBuffers = &loadBuffers{}
-	}
-	defer r.buffers.Put(l.loadBuffers)
+	buf := r.takeBuffers()
+	defer r.buffers.Put(buf)
+	return r.loadPack(ctx, &packLoad{repo: r, pack: packID, fn: fn, loadBuffers: buf}, want)
+}
+
+// Memory is what one LoadPackIn after the other works in. The zero value is
+// ready; it grows to the largest range read, and the longest blob in plain.
+type Memory struct{ buffers loadBuffers }
+
+// LoadPackIn is LoadPack for those who read many packs and keep the memory for
+// it in between: what the repository itself keeps is gone with each collection
+// of garbage.
+func (r *Repository) LoadPackIn(ctx context.Context, m *Memory, packID blob.ID, want []blob.Handle, fn func(h blob.Handle, plain []byte, err error) error) error {
+	return r.loadPack(ctx, &packLoad{repo: r, pack: packID, fn: fn, loadBuffers: &m.buffers}, want)
+}
+
+func (r *Repository) loadPack(ctx context.Context, l *packLoad, want []blob.Handle) error {
 	var here []pack.Entry
 	for _, h := range want {
-		e, ok := r.index().In(packID, h)
+		e, ok := r.index().In(l.pack, h)
 		if ok {
 			here = append(here, e)
 		} else if err := l.elsewhere(ctx, h); err != nil {
@@ -177,6 +189,7 @@ type loadBuffers struct {
 func (l *packLoad) read(ctx context.Context, entries []pack.Entry) error {
 	first, last := entries[0], entries[len(entries)-1]
 	length := int64(last.Offset) + int64(last.Length) - int64(first.Offset)
+	l.sealed = room(l.sealed, int(length))
 	sealed, err := l.repo.storage.Load(ctx, packName(l.pack), l.sealed, int64(first.Offset), length)
 	if err != nil {
 		return l.eachElsewhere(ctx, entries)
@@ -192,12 +205,36 @@ func (l *packLoad) read(ctx context.Context, entries []pack.Entry) error {
 }
 
 func (l *packLoad) hand(ctx context.Context, sealed []byte, e pack.Entry) error {
-	plain, err := l.repo.openBlob(l.plain, sealed, e)
+	plain, err := l.open(sealed, e)
 	if err != nil {
 		return l.elsewhere(ctx, e.Handle)
 	}
-	l.plain = plain
 	return l.fn(e.Handle, plain, nil)
+}
+
+// open is openBlob without a copy of what was stored raw.
+func (l *packLoad) open(sealed []byte, e pack.Entry) ([]byte, error) {
+	plain, err := l.repo.key.OpenInPlace(sealed)
+	if err == nil && e.Compressed() {
+		l.plain = room(l.plain, min(int(e.Plain), maxRatio*len(plain))+slack)
+		if plain, err = l.repo.codec.expand(l.plain[:0], plain, int(e.Plain)); err == nil {
+			l.plain = plain
+		}
+	}
+	if err == nil && blob.Hash(plain) != e.Handle.ID {
+		err = fmt.Errorf("%s: content does not hash to its name: %w", e.Handle, backup.ErrDamaged)
+	}
+	return plain, err
+}
+
+// room gives memory for so many bytes, and rather more than a little more of it
+// each time.
+func room(buf []byte, length int) []byte {
+	if cap(buf) >= length {
+		return buf
+	}
+	const least = 64 << 10
+	return make([]byte, 0, 1<<bits.Len(uint(max(length, least)-1)))
 }
 
 func (l *packLoad) eachElsewhere(ctx context.Context, entries []pack.Entry) error {

@@ -124,6 +124,7 @@ type run struct {
 
 	mu     sync.Mutex
 	result *Result
+	spare  []*repository.Memory
 }
 
 // suit fits the run to the machine and the storage. A pack being read costs up

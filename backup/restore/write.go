@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"emrvault/backup"
+	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
 )
 
@@ -62,7 +63,9 @@ func (r *run) standing(ctx context.Context, b *batch) error {
 }
 
 func (r *run) fetch(ctx context.Context, b *batch, l load, first map[blob.ID]int32) error {
-	return r.repo.LoadPack(ctx, l.pack, l.want, func(h blob.Handle, plain []byte, err error) error {
+	m := r.memory()
+	defer r.putMemory(m)
+	return r.repo.LoadPackIn(ctx, m, l.pack, l.want, func(h blob.Handle, plain []byte, err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -76,6 +79,26 @@ func (r *run) fetch(ctx context.Context, b *batch, l load, first map[blob.ID]int
 		}
 		return nil
 	})
+}
+
+// memory hands out what another pack was read in. No more come into being than
+// packs are read at once.
+func (r *run) memory() *repository.Memory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.spare)
+	if n == 0 {
+		return &repository.Memory{}
+	}
+	m := r.spare[n-1]
+	r.spare = r.spare[:n-1]
+	return m
+}
+
+func (r *run) putMemory(m *repository.Memory) {
+	r.mu.Lock()
+	r.spare = append(r.spare, m)
+	r.mu.Unlock()
 }
 
 // deliver writes a piece to one of its places. Only what stops the whole
