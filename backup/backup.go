@@ -55,6 +55,7 @@ const (
 	StageRecord  = "record"  // the recovery point is read back and written down
 	StageExpire  = "expire"  // retention
 	StagePrune   = "prune"   // packs nobody needs any more
+	StageProtect = "protect" // documents are locked against deletion for longer
 	StageRestore = "restore" // snapshot to target
 	StageVerify  = "verify"  // target or repository against the snapshot
 	StageAssert  = "assert"  // a drill's own questions
