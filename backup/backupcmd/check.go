@@ -19,7 +19,7 @@ import (
 
 func checkCommand(env *Env, f *repoFlags) *cobra.Command {
 	var readData bool
-	var subset string
+	var subset, rolling string
 	cmd := &cobra.Command{
 		Use: "check -r REPO", Short: env.t("cli.check.short"), Long: env.t("cli.check.long"), Args: count(0, 0),
 		RunE: env.verb(func(ctx context.Context, _ []string) error {
@@ -27,11 +27,15 @@ func checkCommand(env *Env, f *repoFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if rolling != "" {
+				return runRolling(ctx, env, f, rolling, readData || subset != "")
+			}
 			return runCheck(ctx, env, f, opts)
 		}),
 	}
 	cmd.Flags().BoolVar(&readData, "read-data", false, env.t("cli.flag.read-data"))
 	cmd.Flags().StringVar(&subset, "read-data-subset", "", env.t("cli.flag.read-data-subset"))
+	cmd.Flags().StringVar(&rolling, "rolling", "", env.t("cli.flag.rolling"))
 	return cmd
 }
 
@@ -119,7 +123,8 @@ func (v *verdict) all(ctx context.Context, repo *repository.Repository, opts rep
 	if err := snapshot.Check(ctx, repo, v.hear); err != nil || v.errors == 0 {
 		return err
 	}
-	return v.losses(ctx, repo, slices.SortedFunc(maps.Keys(v.sick), blob.ID.Compare))
+	_, err := v.losses(ctx, repo, slices.SortedFunc(maps.Keys(v.sick), blob.ID.Compare))
+	return err
 }
 
 func (v *verdict) conclude(f *repoFlags) error {

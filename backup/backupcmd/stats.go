@@ -1,37 +1,64 @@
 package backupcmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"emrvault/backup/repository"
-	"emrvault/backup/repository/blob"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/storage"
 )
 
 // sizes is what repo stats tells.
 type sizes struct {
-	Snapshots int     `json:"snapshots"`
-	Logical   int64   `json:"logical_bytes"` // what restoring every snapshot would write
-	Unique    int64   `json:"unique_bytes"`  // the pieces they need, each once
-	Blobs     int64   `json:"blobs"`
-	Stored    int64   `json:"stored_bytes"` // everything that lies in the repository
-	Files     int64   `json:"stored_files"`
-	Ratio     float64 `json:"ratio"` // logical by stored
+	Snapshots  int             `json:"snapshots"`
+	Logical    int64           `json:"logical_bytes"` // what restoring every snapshot would write
+	Unique     int64           `json:"unique_bytes"`  // the pieces of files they need, each once, as plaintext
+	Blobs      int64           `json:"blobs"`         // these pieces
+	Stored     int64           `json:"stored_bytes"`  // everything that lies in the repository
+	Files      int64           `json:"stored_files"`
+	Ratio      float64         `json:"ratio"`         // logical by stored
+	Data       snapshot.Volume `json:"data"`          // used pieces of files
+	Tree       snapshot.Volume `json:"tree"`          // used lists of folders
+	Shared     int64           `json:"shared_bytes"`  // of both, what several snapshots need, as stored
+	Unused     snapshot.Volume `json:"unused"`        // a prune can free it
+	Duplicates snapshot.Volume `json:"duplicates"`    // second copies; a prune can free them
+	Missing    int64           `json:"missing_blobs"` // needed, but in no pack: run a check
+	Points     []pointSize     `json:"points"`        // the newest last
 }
+
+// pointSize is where the bytes of one snapshot are.
+type pointSize struct {
+	ID      string    `json:"id"`
+	Time    time.Time `json:"time"`
+	Host    string    `json:"hostname,omitempty"`
+	Tags    []string  `json:"tags,omitempty"`
+	Paths   []string  `json:"paths"`
+	Logical int64     `json:"logical_bytes"`
+	Files   int64     `json:"files"`
+	Unique  int64     `json:"unique_bytes"` // as stored: what forgetting it alone, and a prune, would free
+}
+
+// topPoints is how many snapshots the table names: the largest.
+const topPoints = 20
 
 func statsCommand(env *Env, f *repoFlags) *cobra.Command {
-	return &cobra.Command{
+	var every bool
+	cmd := &cobra.Command{
 		Use: "stats -r REPO", Short: env.t("cli.stats.short"), Args: count(0, 0),
-		RunE: env.verb(func(ctx context.Context, _ []string) error { return runStats(ctx, env, f) }),
+		RunE: env.verb(func(ctx context.Context, _ []string) error { return runStats(ctx, env, f, every) }),
 	}
+	cmd.Flags().BoolVar(&every, "all", false, env.t("cli.flag.stats-all"))
+	return cmd
 }
 
-func runStats(ctx context.Context, env *Env, f *repoFlags) error {
+func runStats(ctx context.Context, env *Env, f *repoFlags, every bool) error {
 	return f.locked(ctx, env, repository.Read, func(ctx context.Context, repo *repository.Repository) error {
 		s, err := measure(ctx, repo)
 		if err != nil {
@@ -40,65 +67,38 @@ func runStats(ctx context.Context, env *Env, f *repoFlags) error {
 		if f.json {
 			return env.json(s)
 		}
-		l := env.Lang
-		return errors.Join(
-			env.say("cli.stats.logical", "bytes", l.Bytes(s.Logical), "points", l.Number(int64(s.Snapshots))),
-			env.say("cli.stats.unique", "bytes", l.Bytes(s.Unique), "blobs", l.Number(s.Blobs)),
-			env.say("cli.stats.stored", "bytes", l.Bytes(s.Stored), "files", l.Number(s.Files)),
-			env.say("cli.stats.ratio", "ratio", fmt.Sprintf("%.2f", s.Ratio)),
-		)
+		return errors.Join(env.showSizes(s), env.showPoints(s, every))
 	})
 }
 
-func measure(ctx context.Context, repo *repository.Repository) (sizes, error) {
-	var s sizes
-	if err := repo.LoadIndex(ctx); err != nil {
-		return s, err
-	}
+func measure(ctx context.Context, repo *repository.Repository) (*sizes, error) {
 	list, err := snapshot.List(ctx, repo, snapshot.Filter{})
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	s.Snapshots = len(list)
-	for _, sn := range list {
-		n, err := logical(ctx, repo, sn)
-		if err != nil {
-			return s, err
-		}
-		s.Logical += n
+	if err := repo.LoadIndex(ctx); err != nil { // after the list: what it names is in the index by then
+		return nil, err
 	}
-	used, err := snapshot.UsedBy(ctx, repo, list)
+	u, err := snapshot.Measure(ctx, repo, list)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	for h := range used.All() {
-		if n, ok := repo.BlobSize(h); ok && h.Type == blob.Data {
-			s.Unique += int64(n)
-			s.Blobs++
-		}
+	s := &sizes{
+		Snapshots: len(list), Unique: u.Data.Plain, Blobs: u.Data.Blobs, Data: u.Data, Tree: u.Tree,
+		Shared: u.SharedBytes, Unused: u.Unused, Duplicates: u.Duplicates, Missing: u.Missing, Points: make([]pointSize, len(list)),
+	}
+	for i, share := range u.Shares {
+		sn := list[i]
+		s.Logical += share.Logical
+		s.Points[i] = pointSize{sn.ID, sn.Time, sn.Hostname, sn.Tags, sn.Paths, share.Logical, share.Files, share.UniqueBytes}
 	}
 	if err := s.addStored(ctx, repo); err != nil {
-		return s, err
+		return nil, err
 	}
 	if s.Stored > 0 {
 		s.Ratio = float64(s.Logical) / float64(s.Stored)
 	}
 	return s, nil
-}
-
-// logical is the size of a snapshot's files; older programs did not note it.
-func logical(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot) (int64, error) {
-	if sn.Summary != nil {
-		return int64(sn.Summary.TotalBytesProcessed), nil
-	}
-	var sum int64
-	err := snapshot.Walk(ctx, repo, sn.Tree, func(_ string, n *snapshot.Node) error {
-		if n.Type == snapshot.File {
-			sum += int64(n.Size)
-		}
-		return nil
-	})
-	return sum, err
 }
 
 func (s *sizes) addStored(ctx context.Context, repo *repository.Repository) error {
@@ -113,4 +113,43 @@ func (s *sizes) addStored(ctx context.Context, repo *repository.Repository) erro
 		}
 	}
 	return nil
+}
+
+func (e *Env) showSizes(s *sizes) error {
+	l := e.Lang
+	err := errors.Join(
+		e.say("cli.stats.logical", "bytes", l.Bytes(s.Logical), "points", l.Number(int64(s.Snapshots))),
+		e.say("cli.stats.unique", "bytes", l.Bytes(s.Unique), "blobs", l.Number(s.Blobs)),
+		e.say("cli.stats.stored", "bytes", l.Bytes(s.Stored), "files", l.Number(s.Files)),
+		e.say("cli.stats.ratio", "ratio", fmt.Sprintf("%.2f", s.Ratio)),
+	)
+	for _, part := range []struct {
+		key string
+		v   snapshot.Volume
+	}{{"data", s.Data}, {"tree", s.Tree}, {"unused", s.Unused}, {"duplicates", s.Duplicates}} {
+		err = errors.Join(err, e.say("cli.stats."+part.key, "bytes", l.Bytes(part.v.Bytes), "blobs", l.Number(part.v.Blobs)))
+	}
+	if s.Missing > 0 {
+		err = errors.Join(err, e.say("cli.stats.missing", "blobs", l.Number(s.Missing)))
+	}
+	return err
+}
+
+// showPoints names the snapshots that hold most for themselves.
+func (e *Env) showPoints(s *sizes, every bool) error {
+	points := slices.SortedFunc(slices.Values(s.Points), func(a, b pointSize) int {
+		return cmp.Or(cmp.Compare(b.Unique, a.Unique), b.Time.Compare(a.Time))
+	})
+	if len(points) == 0 {
+		return nil
+	}
+	if !every {
+		points = points[:min(topPoints, len(points))]
+	}
+	var rows [][]string
+	for _, p := range points {
+		rows = append(rows, []string{p.ID[:8], e.Lang.Time(p.Time), p.Host, e.Lang.Bytes(p.Logical), e.Lang.Bytes(p.Unique)})
+	}
+	head := []string{e.t("cli.points.id"), e.t("cli.points.time"), e.t("cli.points.host"), e.t("cli.points.size"), e.t("cli.stats.alone")}
+	return errors.Join(e.say("cli.stats.points"), e.table(head, rows))
 }

@@ -141,9 +141,10 @@ func (p *pruner) under(ctx context.Context, mode LockMode, fn func(soft, hard co
 	if err != nil {
 		return err
 	}
-	soft, cancel := context.WithCancelCause(lock.Context())
-	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	err = fn(soft, lock.Context())
+	hard := lock.Context()
+	soft, cancel := context.WithCancelCause(context.WithValue(ctx, lockKey{}, lock))
+	stop := context.AfterFunc(hard, func() { cancel(context.Cause(hard)) })
+	err = fn(soft, hard)
 	stop()
 	cancel(nil)
 	return errors.Join(err, lock.Unlock())

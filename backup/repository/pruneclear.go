@@ -25,7 +25,7 @@ const (
 	// removers delete packs at once; a deletion mostly waits for the disk.
 	removers = 4
 	// bunch is how many packs are deleted between two looks at the clock.
-	bunch = 32
+	bunch = 16
 )
 
 // clear is steps B and C. Whoever came first while the repository was free is

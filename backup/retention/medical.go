@@ -55,7 +55,7 @@ func (p Policy) checkClass() error {
 // shorter tells whether the span ends before so many years, wherever it begins.
 func (s Span) shorter(years int) bool {
 	for _, from := range []time.Time{time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		if s.before(from).After(Span{Years: years}.before(from)) {
+		if s.Before(from).After(Span{Years: years}.Before(from)) {
 			return true
 		}
 	}
@@ -72,7 +72,7 @@ type floor struct {
 
 func newFloor(c Class, newest time.Time) *floor {
 	f := &floor{years: c.Floor()}
-	f.since = Span{Years: f.years}.before(newest)
+	f.since = Span{Years: f.years}.Before(newest)
 	return f
 }
 

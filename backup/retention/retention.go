@@ -210,7 +210,7 @@ func (p Policy) buckets(newest time.Time) []*bucket {
 		{"within-monthly", p.WithinMonthly, monthly}, {"within-yearly", p.WithinYearly, yearly},
 	} {
 		if w.span != (Span{}) {
-			list = append(list, &bucket{rule: w.rule, left: Unlimited, period: w.period, since: w.span.before(newest)})
+			list = append(list, &bucket{rule: w.rule, left: Unlimited, period: w.period, since: w.span.Before(newest)})
 		}
 	}
 	return slices.DeleteFunc(list, func(b *bucket) bool { return b.left == 0 })
@@ -251,7 +251,7 @@ func (p Policy) within(t, newest time.Time, loc *time.Location) bool {
 	if p.Within > 0 && t.After(newest.Add(-p.Within)) {
 		return true
 	}
-	return p.Span != (Span{}) && t.After(p.Span.before(newest.In(loc)))
+	return p.Span != (Span{}) && t.After(p.Span.Before(newest.In(loc)))
 }
 
 func (p Policy) spanText() string {

@@ -51,8 +51,8 @@ func badSpan(text string) error {
 	return fmt.Errorf("span %q: write years, months, weeks, days or hours such as 1y6m, 30d or 36h: %w", text, backup.ErrInvalid)
 }
 
-// before is the moment so long before t.
-func (s Span) before(t time.Time) time.Time {
+// Before is the moment so long before t.
+func (s Span) Before(t time.Time) time.Time {
 	return t.AddDate(-s.Years, -s.Months, -s.Days).Add(-time.Duration(s.Hours) * time.Hour)
 }
 

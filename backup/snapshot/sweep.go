@@ -20,7 +20,8 @@ type place struct {
 	id    blob.ID
 	name  string
 	up    *place
-	owner int32 // whose tree it is, for who asks: see ledger
+	owner int32 // whose tree it is, and whether it is met first: see ledger
+	first bool
 }
 
 // path is built only when somebody has to read it.
