@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
@@ -21,6 +22,7 @@ type restoreFlags struct {
 	include, exclude        []string
 	delete, verify, confirm bool
 	sparse, devices         bool
+	resume, portable        bool
 }
 
 func restoreCommand(env *Env, f *repoFlags) *cobra.Command {
@@ -37,6 +39,8 @@ func restoreCommand(env *Env, f *repoFlags) *cobra.Command {
 	cmd.Flags().BoolVar(&r.verify, "verify", false, env.t("cli.flag.verify"))
 	cmd.Flags().BoolVar(&r.sparse, "sparse", false, env.t("cli.flag.sparse"))
 	cmd.Flags().BoolVar(&r.devices, "devices", false, env.t("cli.flag.devices"))
+	cmd.Flags().BoolVar(&r.resume, "resume", false, env.t("cli.flag.resume"))
+	cmd.Flags().BoolVar(&r.portable, "portable-names", false, env.t("cli.flag.portable-names"))
 	cmd.Flags().BoolVar(&r.confirm, "confirm", false, env.t("cli.flag.confirm"))
 	return cmd
 }
@@ -47,11 +51,13 @@ func (r *restoreFlags) run(ctx context.Context, env *Env, word string) error {
 	}
 	target := env.path(r.target)
 	word, subtree := splitPoint(word)
+	opts := restore.Options{
+		Target: target, Subtree: subtree, Include: r.include, Exclude: r.exclude,
+		Delete: r.delete, AllowNotEmpty: r.confirm, Resume: r.resume, Verify: r.verify,
+		Sparse: r.sparse, Devices: r.devices, PortableNames: r.portable,
+	}
 	if r.delete && !r.confirm && holdsSomething(target) {
-		if err := env.say("cli.restore.would-delete", "dir", target); err != nil {
-			return err
-		}
-		return unconfirmed()
+		return r.preview(ctx, env, word, opts)
 	}
 	return r.open(ctx, env, func(repo *repository.Repository) error {
 		sn, err := snapshot.Find(ctx, repo, word, r.filter())
@@ -59,17 +65,46 @@ func (r *restoreFlags) run(ctx context.Context, env *Env, word string) error {
 			return err
 		}
 		bar := env.progress(r.progress)
-		res, err := restore.Run(ctx, repo, sn, restore.Options{
-			Target: target, Subtree: subtree, Include: r.include, Exclude: r.exclude,
-			Delete: r.delete, AllowNotEmpty: r.confirm, Verify: r.verify,
-			Sparse: r.sparse, Devices: r.devices, Progress: bar,
-		})
+		opts.Progress = bar
+		res, err := restore.Run(ctx, repo, sn, opts)
 		bar.done()
 		if res == nil {
 			return err
 		}
 		return errors.Join(r.report(env, sn, target, res, err), err)
 	})
+}
+
+// preview shows what --delete would delete.
+func (r *restoreFlags) preview(ctx context.Context, env *Env, word string, opts restore.Options) error {
+	const most = 20
+	var list []string
+	more := int64(0)
+	err := r.point(ctx, env, r.filter(), word, func(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot) error {
+		return restore.Preview(ctx, repo, sn, opts, func(path string) error {
+			if len(list) < most {
+				list = append(list, path)
+			} else {
+				more++
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if r.json {
+		err = env.json(map[string]any{"target": opts.Target, "would_delete": list, "more": more})
+		return errors.Join(err, unconfirmed())
+	}
+	errs := []error{env.say("cli.restore.would-delete", "dir", opts.Target)}
+	for _, name := range list {
+		errs = append(errs, env.say("cli.restore.would-delete.name", "name", printable(name)))
+	}
+	if more > 0 {
+		errs = append(errs, env.say("cli.restore.would-delete.more", "count", env.Lang.Number(more)))
+	}
+	return errors.Join(append(errs, unconfirmed())...)
 }
 
 // splitPoint takes "latest:/srv/emr" apart, as restic's users write it.
@@ -103,9 +138,17 @@ type restoreJSON struct {
 	Others   int64         `json:"others,omitempty"`
 	Bytes    int64         `json:"bytes"`
 	Deleted  int64         `json:"deleted,omitempty"`
+	Kept     int64         `json:"kept,omitempty"`
+	Resumed  bool          `json:"resumed,omitempty"`
+	Renamed  []renamedJSON `json:"renamed,omitempty"`
 	Verified *verifiedJSON `json:"verified,omitempty"`
 	Problems []problemJSON `json:"problems,omitempty"`
 	Skipped  []problemJSON `json:"skipped,omitempty"`
+}
+
+type renamedJSON struct {
+	Path string `json:"path"`
+	Name string `json:"name"`
 }
 
 type verifiedJSON struct {
@@ -130,6 +173,15 @@ func (r *restoreFlags) report(env *Env, sn *snapshot.Snapshot, target string, re
 	for _, s := range res.Skipped {
 		errs = append(errs, env.say("cli.restore.skipped", "name", printable(s.Path), "error", s.Err.Error()))
 	}
+	for _, n := range res.Renamed {
+		errs = append(errs, env.say("cli.restore.renamed", "path", printable(n.Path), "name", printable(n.Name)))
+	}
+	if res.Resumed || res.Kept > 0 {
+		errs = append(errs, env.say("cli.restore.kept", "files", l.Number(res.Kept)))
+	}
+	if failed != nil && !errors.Is(failed, backup.ErrTargetNotEmpty) && res.Files+res.Dirs > 0 {
+		errs = append(errs, env.say("cli.restore.again", "target", target))
+	}
 	errs = append(errs, env.say("cli.restore.done", "id", sn.Short(), "files", l.Number(res.Files),
 		"dirs", l.Number(res.Dirs), "bytes", l.Bytes(res.Bytes), "target", target))
 	if res.Verified != nil && failed == nil {
@@ -141,6 +193,10 @@ func (r *restoreFlags) report(env *Env, sn *snapshot.Snapshot, target string, re
 func restoreObject(sn *snapshot.Snapshot, target string, res *restore.Result) restoreJSON {
 	out := restoreJSON{
 		Snapshot: sn.ID, Target: target, Files: res.Files, Dirs: res.Dirs, Others: res.Others, Bytes: res.Bytes, Deleted: res.Deleted,
+		Kept: res.Kept, Resumed: res.Resumed,
+	}
+	for _, n := range res.Renamed {
+		out.Renamed = append(out.Renamed, renamedJSON(n))
 	}
 	for _, p := range res.Problems {
 		out.Problems = append(out.Problems, problemJSON{Path: p.Path, Error: p.Err.Error()})

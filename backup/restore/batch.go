@@ -44,7 +44,7 @@ type file struct {
 	begun  bool
 }
 
-func (f *file) path() string { return path.Join(f.in.path, f.node.Name) }
+func (f *file) path() string { return path.Join(f.in.path(), f.node.Name) }
 
 // single says that the file comes in one go: opened, written and closed by
 // whoever has its only piece.
@@ -58,7 +58,7 @@ type entry struct {
 	first *file
 }
 
-func (e *entry) path() string { return path.Join(e.in.path, e.node.Name) }
+func (e *entry) path() string { return path.Join(e.in.path(), e.node.Name) }
 
 // piece is a place in a file that wants a blob.
 type piece struct {

@@ -51,8 +51,10 @@ func strangers(dir *os.Root, f *folder, keep map[string]bool, chosen choice, fn 
 		if keep[name] || f.up == nil && name == markName {
 			continue
 		}
-		if chosen, _ := chosen.of(path.Join(f.path, name)); !chosen {
-			continue
+		if !chosen.all {
+			if chosen, _ := chosen.of(path.Join(f.path(), name)); !chosen {
+				continue
+			}
 		}
 		if err := fn(name); err != nil {
 			return err
@@ -82,7 +84,7 @@ func Preview(ctx context.Context, repo *repository.Repository, sn *snapshot.Snap
 	}
 	defer root.Close() // only read
 	p := &preview{repo: repo, chosen: chosen, fn: fn, portable: suitsWindows(opts.PortableNames)}
-	return p.folder(ctx, root, &folder{path: path.Clean("/" + opts.Subtree)}, top)
+	return p.folder(ctx, root, &folder{label: path.Clean("/" + opts.Subtree)}, top)
 }
 
 type preview struct {
@@ -117,7 +119,7 @@ func (p *preview) folder(ctx context.Context, dir *os.Root, f *folder, n *snapsh
 		name := names.name(c.Name)
 		keep[name] = true
 		if c.IsDir() {
-			subs = append(subs, sub{&folder{up: f, name: name, path: path.Join(f.path, c.Name), node: c}, c.Subtree})
+			subs = append(subs, sub{f.below(name, c), c.Subtree})
 		}
 	}
 	if keep != nil {
@@ -131,7 +133,7 @@ func (p *preview) folder(ctx context.Context, dir *os.Root, f *folder, n *snapsh
 
 func (p *preview) below(ctx context.Context, dir *os.Root, subs []sub) error {
 	for _, s := range subs {
-		if chosen, below := p.chosen.of(s.folder.path); !chosen && !below {
+		if chosen, below := p.chosen.ofFolder(s.folder); !chosen && !below {
 			continue
 		}
 		info, err := dir.Lstat(s.folder.name)

@@ -29,7 +29,7 @@ func (r *run) finish(ctx context.Context, b *batch) error {
 	}
 	for _, f := range b.left { // what is in a folder comes before it
 		if err := errors.Join(r.folderMeta(f), r.tree.leave(f)); err != nil {
-			r.problem(f.path, err)
+			r.problem(f.path(), err)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func (r *run) folderMeta(f *folder) error {
 		return err
 	}
 	defer r.tree.give(at)
-	return r.meta(int(at.fd), f.node, func() string { return f.path })
+	return r.meta(int(at.fd), f.node, f.path)
 }
 
 // meta sets all that a file or folder has besides content. The order matters:
@@ -53,15 +53,24 @@ func (r *run) meta(fd int, n *snapshot.Node, path func() string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Fchmod(fd, posix(n.Mode)); err != nil {
+	if err := unix.Fchmod(fd, posix(r.mode(n))); err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
 	return setTimes(fd, n)
 }
 
+// mode is what an entry is given. Who cannot give a program to its owner does
+// not let it run as himself either.
+func (r *run) mode(n *snapshot.Node) fs.FileMode {
+	if !r.root && n.UID != r.uid {
+		return n.Mode & settable &^ (fs.ModeSetuid | fs.ModeSetgid)
+	}
+	return n.Mode & settable
+}
+
 // sameRights says whether owner and mode are as they should be.
 func (r *run) sameRights(n *snapshot.Node, was seen) bool {
-	if was.mode&settable != n.Mode&settable {
+	if was.mode&settable != r.mode(n) {
 		return false
 	}
 	return !r.root || was.uid == n.UID && was.gid == n.GID
@@ -118,7 +127,7 @@ func (r *run) entryMeta(at *place, e *entry) error {
 		}
 	}
 	if n.Type != snapshot.Symlink {
-		if err := at.chmod(name, n.Mode&settable); err != nil {
+		if err := at.chmod(name, r.mode(n)); err != nil {
 			return fmt.Errorf("set mode: %w", err)
 		}
 	}

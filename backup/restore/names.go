@@ -49,6 +49,15 @@ func (m *namer) name(name string) string {
 	return out
 }
 
+// portablePath does so for each name of a path, but for small and capital.
+func portablePath(name string) string {
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		parts[i] = escape(part, 0)
+	}
+	return strings.Join(parts, "/")
+}
+
 // folded is equal for names that Windows takes for one.
 func folded(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"emrvault/backup/snapshot"
@@ -16,7 +18,8 @@ import (
 type folder struct {
 	up    *folder // nil for the target itself
 	name  string  // in the target
-	path  string  // in the snapshot, for people
+	label string  // in the snapshot; of the target itself, the whole path there
+	bytes int     // of the path in the snapshot
 	node  *snapshot.Node
 	old   bool   // it was there before: names in it may be taken
 	exact bool   // what is made in it belongs to us and has the mode asked for
@@ -25,15 +28,37 @@ type folder struct {
 	at    *place // open, or nil; guarded by places
 }
 
+// path is where the folder lies in the snapshot. It is made when somebody asks:
+// in a chain of folders made to harm, paths kept would fill the memory.
+func (f *folder) path() string {
+	if f.up == nil {
+		return f.label
+	}
+	parts := []string{}
+	top := f
+	for ; top.up != nil; top = top.up {
+		parts = append(parts, top.label)
+	}
+	slices.Reverse(parts)
+	return strings.TrimSuffix(top.label, "/") + "/" + strings.Join(parts, "/")
+}
+
+// below is a folder in this one, not made yet.
+func (f *folder) below(name string, n *snapshot.Node) *folder {
+	return &folder{up: f, name: name, label: n.Name, bytes: f.bytes + 1 + len(n.Name), node: n}
+}
+
 // rel is the path below the target.
 func (f *folder) rel() string {
 	if f.up == nil {
 		return "."
 	}
-	if f.up.up == nil {
-		return f.name
+	var parts []string
+	for g := f; g.up != nil; g = g.up {
+		parts = append(parts, g.name)
 	}
-	return f.up.rel() + string(filepath.Separator) + f.name
+	slices.Reverse(parts)
+	return strings.Join(parts, string(filepath.Separator))
 }
 
 // maxOpenFolders bounds the descriptors that places keeps.

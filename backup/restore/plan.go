@@ -74,7 +74,7 @@ func (p *planner) total() {
 func (p *planner) walk(ctx context.Context) error {
 	base := path.Clean("/" + p.run.opts.Subtree)
 	if !p.top.IsDir() {
-		in := &folder{path: path.Dir(base)}
+		in := &folder{label: path.Dir(base)}
 		name, err := p.named(newNamer(p.run.portable), in, p.top)
 		if err != nil {
 			p.run.problem(base, err)
@@ -82,7 +82,7 @@ func (p *planner) walk(ctx context.Context) error {
 		}
 		return p.entry(ctx, in, name, p.top)
 	}
-	f := &folder{path: base, node: p.top}
+	f := &folder{label: base, bytes: len(base), node: p.top}
 	if base == "/" {
 		f.node = nil // the target's own metadata is not the snapshot's business
 	} else {
@@ -108,7 +108,7 @@ func (p *planner) folder(ctx context.Context, f *folder, id blob.ID) error {
 	}
 	if p.run.opts.Delete && whole && f.made && f.old {
 		if err := p.run.deleteOthers(f, keep); err != nil {
-			p.run.problem(f.path, err)
+			p.run.problem(f.path(), err)
 		}
 	}
 	g := &grove{ids: make([]blob.ID, len(subs))}
@@ -137,7 +137,7 @@ func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, 
 		return nil, nil, false, context.Cause(ctx)
 	}
 	if err != nil {
-		p.run.problem(f.path, fmt.Errorf("read tree: %w", err))
+		p.run.problem(f.path(), fmt.Errorf("read tree: %w", err))
 		return nil, nil, false, nil
 	}
 	if p.run.opts.Delete {
@@ -150,11 +150,11 @@ func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, 
 		if errors.Is(err, io.EOF) {
 			return subs, keep, true, nil
 		}
-		if err == nil && len(f.path)+1+len(n.Name) > snapshot.MaxPath {
+		if err == nil && f.bytes+1+len(n.Name) > snapshot.MaxPath {
 			err = fmt.Errorf("path longer than %d bytes: %w", snapshot.MaxPath, backup.ErrUnsafe)
 		}
 		if err != nil {
-			p.run.problem(f.path, err)
+			p.run.problem(f.path(), err)
 			return subs, nil, false, nil
 		}
 		if err := ctx.Err(); err != nil {
@@ -165,7 +165,7 @@ func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, 
 			keep[name] = true
 		}
 		if err != nil {
-			p.run.problem(f.path+"/"+n.Name, err)
+			p.run.problem(f.path()+"/"+n.Name, err)
 			continue
 		}
 		if !n.IsDir() {
@@ -200,12 +200,12 @@ func (p *planner) named(names *namer, f *folder, n *snapshot.Node) (string, erro
 		return "", err
 	}
 	if f.up == nil && n.Name == markName {
-		p.run.skip(path.Join(f.path, n.Name), errMark)
+		p.run.skip(path.Join(f.path(), n.Name), errMark)
 		return "", nil
 	}
 	name := names.name(n.Name)
 	if name != n.Name {
-		p.run.renamed(path.Join(f.path, n.Name), name)
+		p.run.renamed(path.Join(f.path(), n.Name), name)
 	}
 	return name, nil
 }
@@ -213,12 +213,14 @@ func (p *planner) named(names *namer, f *folder, n *snapshot.Node) (string, erro
 // sub makes a folder, when it is wanted. An empty result means that nothing
 // in it is.
 func (p *planner) sub(f *folder, name string, n *snapshot.Node) (sub, error) {
-	where := path.Join(f.path, n.Name)
-	chosen, below := p.run.chosen.of(where)
-	if !chosen && !below || name == "" {
+	if name == "" {
 		return sub{}, nil
 	}
-	in := &folder{up: f, name: name, path: where, node: n}
+	in := f.below(name, n)
+	chosen, below := p.run.chosen.ofFolder(in)
+	if !chosen && !below {
+		return sub{}, nil
+	}
 	if chosen {
 		if err := p.make(in); full(err) {
 			return sub{}, err
@@ -242,7 +244,7 @@ func (p *planner) make(f *folder) error {
 		}
 	}
 	if err := p.run.tree.make(f); err != nil {
-		p.run.problem(f.path, fmt.Errorf("make folder: %w", err))
+		p.run.problem(f.path(), fmt.Errorf("make folder: %w", err))
 		return err
 	}
 	if f.up != nil {
@@ -256,7 +258,7 @@ func (p *planner) entry(ctx context.Context, f *folder, name string, n *snapshot
 		return nil
 	}
 	if !p.run.chosen.all {
-		if chosen, _ := p.run.chosen.of(path.Join(f.path, n.Name)); !chosen {
+		if chosen, _ := p.run.chosen.of(path.Join(f.path(), n.Name)); !chosen {
 			return nil
 		}
 	}

@@ -328,5 +328,13 @@ func (c choice) of(path string) (chosen, below bool) {
 	return chosen, below
 }
 
+// ofFolder spares the path where there are no patterns.
+func (c choice) ofFolder(f *folder) (chosen, below bool) {
+	if c.all {
+		return true, true
+	}
+	return c.of(f.path())
+}
+
 // private is the mode of folders while they are filled.
 const private fs.FileMode = 0o700

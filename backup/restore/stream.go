@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"unicode/utf8"
 
 	"emrvault/backup"
 	"emrvault/backup/repository"
@@ -25,16 +24,28 @@ func Tar(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot
 		return tarEntry(ctx, repo, t, name, n)
 	})
 	if err != nil {
-		return err // without the end marks the stream shows that it is not whole
+		return errors.Join(err, spoil(w))
 	}
 	return t.Close()
 }
 
-// Zip is Tar for people on Windows; names are UTF-8.
+// spoil ends a tar stream within a block. Without the marks at its end alone it
+// would pass for whole: readers are lenient about them.
+func spoil(w io.Writer) error {
+	if _, err := io.WriteString(w, "this archive is not whole\n"); err != nil {
+		return fmt.Errorf("spoil the archive: %w", err)
+	}
+	return nil
+}
+
+// Zip is Tar for people on Windows: names are UTF-8, and such as Windows can
+// hold. More than 65,535 entries and more than 4 GiB are no matter. When it
+// fails there is no list of contents at the end, without which no program
+// takes the stream for an archive.
 func Zip(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, w io.Writer) error {
 	z := zip.NewWriter(w)
 	err := stream(ctx, repo, sn, name, func(name string, n *snapshot.Node) error {
-		return zipEntry(ctx, repo, z, name, n)
+		return zipEntry(ctx, repo, z, portablePath(name), n)
 	})
 	if err != nil {
 		return err
@@ -141,7 +152,7 @@ func deviceNumbers(dev uint64) (major, minor int64) {
 }
 
 func zipEntry(ctx context.Context, repo *repository.Repository, z *zip.Writer, name string, n *snapshot.Node) error {
-	h := &zip.FileHeader{Name: readable(name), Modified: n.ModTime, Method: zip.Deflate}
+	h := &zip.FileHeader{Name: name, Modified: n.ModTime, Method: zip.Deflate}
 	h.SetMode(n.Mode)
 	switch n.Type {
 	case snapshot.Dir:
@@ -175,23 +186,4 @@ func zipFile(ctx context.Context, repo *repository.Repository, z *zip.Writer, h 
 	}
 	_, err = io.Copy(w, content)
 	return err
-}
-
-// readable writes bytes that are not UTF-8 as %xx, so that every name in the
-// archive can be shown and no two become one.
-func readable(name string) string {
-	if utf8.ValidString(name) {
-		return name
-	}
-	var b strings.Builder
-	for len(name) > 0 {
-		r, size := utf8.DecodeRuneInString(name)
-		if r == utf8.RuneError && size == 1 {
-			fmt.Fprintf(&b, "%%%02X", name[0])
-		} else {
-			b.WriteString(name[:size])
-		}
-		name = name[size:]
-	}
-	return b.String()
 }

@@ -146,7 +146,7 @@ func (v *verifier) all(ctx context.Context, sn *snapshot.Snapshot) error {
 		return err
 	}
 	base := path.Clean("/" + v.opts.Subtree)
-	v.at = &folder{path: base}
+	v.at = &folder{label: base}
 	v.names = []*namer{newNamer(suitsWindows(v.opts.PortableNames))}
 	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
@@ -185,7 +185,7 @@ func (v *verifier) visit(ctx context.Context, where string, n *snapshot.Node) er
 	}
 	in := v.at
 	if n.IsDir() {
-		v.at = &folder{up: in, name: name, path: where}
+		v.at = in.below(name, n)
 		v.names = append(v.names, newNamer(v.names[0].portable))
 	}
 	if !chosen {
@@ -287,7 +287,7 @@ func kind(mode fs.FileMode) snapshot.NodeType {
 }
 
 func (v *verifier) metadata(j job, was seen) {
-	if want, got := j.node.Mode&settableMode, was.mode&settableMode; want != got && j.node.Type != snapshot.Symlink {
+	if want, got := j.node.Mode&comparableMode(), was.mode&comparableMode(); want != got && j.node.Type != snapshot.Symlink {
 		v.wrong(j.path, "mode", want.String(), got.String())
 	}
 	if want, got := j.node.ModTime, was.modTime; !sameMoment(want, got) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// settableMode is empty: Windows makes up its modes from the read-only mark.
-const settableMode fs.FileMode = 0
+// comparableMode is empty: Windows makes up its modes from the read-only mark.
+func comparableMode() fs.FileMode { return 0 }
 
 // sameMoment compares as finely as Windows keeps time, 100 ns.
 func sameMoment(want, got time.Time) bool {
