@@ -170,14 +170,21 @@ func (p *packsRepair) run(ctx context.Context, repo, from *repository.Repository
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.tell(report), v.losses(ctx, repo, report.Kept))
+	if err := p.tell(report); err != nil {
+		return err
+	}
+	lost, err := v.losses(ctx, repo, report.Kept)
+	if err == nil && lost.Paths > 0 {
+		err = usageOf(backup.ErrIncomplete, "cli.repair.packs.lost")
+	}
+	return err
 }
 
 func (p *packsRepair) plan(ctx context.Context, repo *repository.Repository, ids []blob.ID, v *verdict) error {
 	if _, err := repo.SalvageIndex(ctx); err != nil {
 		return err
 	}
-	if err := v.losses(ctx, repo, ids); err != nil || len(ids) == 0 {
+	if _, err := v.losses(ctx, repo, ids); err != nil || len(ids) == 0 {
 		return err
 	}
 	return unconfirmed()
@@ -248,14 +255,14 @@ func repairSnapshots(ctx context.Context, env *Env, f *repoFlags, repo *reposito
 	if err != nil {
 		return err
 	}
-	if err := v.lossesOf(ctx, repo, bad); err != nil {
+	if _, err := v.lossesOf(ctx, repo, bad); err != nil {
 		return err
 	}
 	report, err := snapshot.Repair(ctx, repo, bad, confirm, bar)
 	if err != nil {
 		return err
 	}
-	return errors.Join(tellRepaired(env, f, report, confirm))
+	return tellRepaired(env, f, report, confirm)
 }
 
 // loadForRepair loads the index; who only looks changes nothing.
@@ -298,25 +305,22 @@ func tellRepaired(env *Env, f *repoFlags, r snapshot.RepairReport, confirm bool)
 }
 
 // losses tells which files of which points are hit by damage in some packs.
-func (v *verdict) losses(ctx context.Context, repo *repository.Repository, packs []blob.ID) error {
+func (v *verdict) losses(ctx context.Context, repo *repository.Repository, packs []blob.ID) (snapshot.LossReport, error) {
 	bad, err := repo.Unreadable(ctx, packs)
 	if err != nil {
-		return err
+		return snapshot.LossReport{}, err
 	}
 	return v.lossesOf(ctx, repo, bad)
 }
 
-func (v *verdict) lossesOf(ctx context.Context, repo *repository.Repository, bad *blob.Set) error {
+func (v *verdict) lossesOf(ctx context.Context, repo *repository.Repository, bad *blob.Set) (snapshot.LossReport, error) {
 	v.bar.Stage(backup.StageVerify)
 	var said []error
 	report, err := snapshot.Losses(ctx, repo, bad, func(l snapshot.Loss) { said = append(said, v.loss(l)) })
-	if err != nil {
-		return err
-	}
 	if report.More {
 		said = append(said, v.line("cli.loss.more", map[string]any{"kind": "losses-more"}))
 	}
-	return errors.Join(said...)
+	return report, errors.Join(err, errors.Join(said...))
 }
 
 func (v *verdict) loss(l snapshot.Loss) error {
