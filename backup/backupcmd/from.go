@@ -43,7 +43,7 @@ func (f *fromFlags) open(ctx context.Context, env *Env, fn func(*repository.Repo
 	if !isRemote(location) {
 		location = env.path(location)
 	}
-	st, err := all.Open(ctx, location)
+	st, err := all.Open(ctx, location, all.WithEnvironment(env.getenv))
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type repoFlags struct {
 	json         bool
 	progress     bool
 	cache        cacheFlags
+	writing      writeFlags
 }
 
 // repoCommand gathers the verbs on a repository.
@@ -61,7 +62,7 @@ func (f *repoFlags) storage(ctx context.Context, env *Env) (storage.Storage, err
 	if !isRemote(location) {
 		location = env.path(location)
 	}
-	return all.Open(ctx, location)
+	return all.Open(ctx, location, all.WithEnvironment(env.getenv))
 }
 
 func isRemote(location string) bool { return len(location) > 3 && location[:3] == "s3:" }
@@ -77,6 +78,9 @@ func (f *repoFlags) open(ctx context.Context, env *Env, fn func(*repository.Repo
 		return errors.Join(err, st.Close())
 	}
 	opts, err := f.cache.options(env)
+	if err == nil {
+		opts, err = f.writing.options(opts)
+	}
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}

@@ -193,7 +193,7 @@ func TestExitCodes(t *testing.T) {
 		{"no target", 2, "--target", []string{"repo", "restore", "-r", repo, "latest"}},
 		{"target not empty", 1, "empty", []string{"repo", "restore", "-r", repo, "latest", "--target", c.path("full")}},
 		{"delete unconfirmed", 2, "--confirm", []string{"repo", "restore", "-r", repo, "latest", "--delete", "--target", c.path("full")}},
-		{"object storage", 1, "later version", []string{"repo", "check", "-r", "s3:http://x/y"}},
+		{"a bucket without its key", 2, "AWS_ACCESS_KEY_ID", []string{"repo", "check", "-r", "s3:http://127.0.0.1/bucket"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if out := c.want(tt.code, tt.args...); !strings.Contains(out, tt.says) {
