@@ -11,6 +11,7 @@ export GOTOOLCHAIN="${GOTOOLCHAIN:-local}"
 tools="$PWD/.cache/tools"
 export PATH="$tools:$PATH"
 lint_version=v2.15.0
+s3_version=v1.8.0
 packages="restic chromium fonts-noto-cjk systemd-container strace"
 
 version() { git describe --tags --always --dirty 2>/dev/null || echo unknown; }
@@ -50,6 +51,7 @@ install_missing() {
       install -y --no-install-recommends $missing >/dev/null || die "could not install:$missing"
   fi
   install_lint
+  install_s3
 }
 
 install_lint() {
@@ -58,6 +60,32 @@ install_lint() {
   mkdir -p "$tools"
   GOBIN="$tools" GOFLAGS=-trimpath go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$lint_version" ||
     die "golangci-lint $lint_version could not be built"
+}
+
+# install_s3 builds the S3 server that the storage tests run against.
+install_s3() {
+  [ -x "$tools/versitygw" ] && return 0
+  say "building versitygw $s3_version (once)"
+  mkdir -p "$tools"
+  GOBIN="$tools" GOFLAGS=-trimpath go install "github.com/versity/versitygw/cmd/versitygw@$s3_version" ||
+    die "versitygw $s3_version could not be built"
+}
+
+lint() {
+  [ -x "$tools/golangci-lint" ] && return 0
+  say "building golangci-lint $lint_version (once)"
+  mkdir -p "$tools"
+  GOBIN="$tools" GOFLAGS=-trimpath go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$lint_version" ||
+    die "golangci-lint $lint_version could not be built"
+}
+
+# install_s3 builds the S3 server that the storage tests run against.
+install_s3() {
+  case "$("$tools/versitygw" --version 2>/dev/null)" in *"${s3_version#v}"*) return 0 ;; esac
+  say "building versitygw $s3_version (once)"
+  mkdir -p "$tools"
+  GOBIN="$tools" GOFLAGS=-trimpath go install -ldflags "-s -w -X main.Version=${s3_version#v}" "github.com/versity/versitygw/cmd/versitygw@$s3_version" ||
+    die "versitygw $s3_version could not be built"
 }
 
 lint() {
