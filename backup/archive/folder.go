@@ -95,6 +95,16 @@ func (f *folder) begin() {
 	f.up.active[f.slot] = f
 }
 
+// doubtful has the folder's own entry looked at again next time.
+func (f *folder) doubtful() {
+	if f.up == nil {
+		return
+	}
+	f.up.mu.Lock()
+	f.up.spoiled = true
+	f.up.mu.Unlock()
+}
+
 // put gives the node of a slot, or nil to leave it out.
 func (f *folder) put(ctx context.Context, slot int, n *snapshot.Node) error {
 	f.mu.Lock()

@@ -68,10 +68,10 @@ func (w *walk) keep(ctx context.Context, f *folder, page recall.Page, l *listing
 	if err != nil || len(below) != len(pages) {
 		return false
 	}
-	if f.up == nil {
-		w.attributes(f)
-	}
+	w.attributes(f)
+	f.mu.Lock()
 	f.kept = &keptFolder{tree: page.Tree, files: l.files, bytes: l.bytes}
+	f.mu.Unlock()
 	w.sink.counts.same(l.files, l.bytes)
 	w.progress.Add(l.files, l.bytes)
 	f.open.Add(int64(len(below)))
@@ -83,9 +83,7 @@ func (w *walk) keep(ctx context.Context, f *folder, page recall.Page, l *listing
 // compare goes through a folder entry by entry. pages are those of the folders
 // in the old tree, if the book has them.
 func (w *walk) compare(ctx context.Context, f *folder, pages []recall.Ref, l *listing) error {
-	if !f.attributesKnown {
-		w.attributes(f)
-	}
+	w.attributes(f)
 	f.open.Add(int64(l.count()))
 	old := openCursors(ctx, w.repo, f.old.tree, f.broken)
 	var below []*folder
@@ -121,10 +119,18 @@ func (w *walk) inner(f *folder, slot int, n *snapshot.Node) *folder {
 	return in
 }
 
+// attributes reads those of the folder itself, unless its entry stays as the
+// folder above has it.
 func (w *walk) attributes(f *folder) {
-	var err error
-	if f.node.Xattrs, err = readXattrs(f.path); err != nil {
-		f.spoiled = true
+	if f.attributesKnown {
+		return
+	}
+	list, err := readXattrs(f.path)
+	f.mu.Lock()
+	f.node.Xattrs = list
+	f.mu.Unlock()
+	if err != nil {
+		f.doubtful()
 		w.sink.run.problem(Problem{Path: f.path, Err: err, Kept: true})
 	}
 }
