@@ -83,6 +83,7 @@ func (p *packProof) reads(ctx context.Context, id blob.ID, entries []pack.Entry,
 }
 
 func (p *packProof) load(ctx context.Context, id blob.ID, from, to int64) ([]byte, error) {
+	p.sealed = room(p.sealed, int(to-from))
 	sealed, err := p.repo.storage.Load(ctx, packName(id), p.sealed, from, to-from)
 	if err != nil {
 		return nil, lostPack(id, err)
@@ -91,13 +92,20 @@ func (p *packProof) load(ctx context.Context, id blob.ID, from, to int64) ([]byt
 	return sealed, nil
 }
 
+// open is openBlob in memory that is kept, and without a copy of what was
+// stored raw.
 func (p *packProof) open(id blob.ID, sealed []byte, e pack.Entry) {
-	plain, err := p.repo.openBlob(p.plain, sealed, e)
-	if err != nil {
-		p.damaged(id, e, err)
-		return
+	plain, err := p.repo.key.OpenInPlace(sealed)
+	if err == nil && e.Compressed() {
+		p.plain = room(p.plain, min(int(e.Plain), maxRatio*len(plain))+slack)
+		plain, err = p.repo.codec.expand(p.plain[:0], plain, int(e.Plain))
 	}
-	p.plain = plain
+	if err == nil && blob.Hash(plain) != e.Handle.ID {
+		err = fmt.Errorf("content does not hash to its name: %w", backup.ErrDamaged)
+	}
+	if err != nil {
+		p.damaged(id, e, fmt.Errorf("%s: %w", e.Handle, err))
+	}
 }
 
 func (p *packProof) damaged(id blob.ID, e pack.Entry, err error) {

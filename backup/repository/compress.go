@@ -158,7 +158,7 @@ func (c *codec) expand(dst, frame []byte, length int) ([]byte, error) {
 	case len(plain)-start != length:
 		return nil, fmt.Errorf("expands to %d bytes instead of %d: %w", len(plain)-start, length, backup.ErrDamaged)
 	}
-	return plain, nil
+	return dst[:start+length], nil // the same bytes, with all the room there is for the next blob
 }
 
 // expandDocument appends what a frame of unknown length, up to maxDocument,
