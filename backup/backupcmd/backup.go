@@ -32,6 +32,7 @@ func backupCommand(env *Env, f *repoFlags) *cobra.Command {
 	cmd.Flags().StringVar(&b.parent, "parent", "", env.t("cli.flag.parent"))
 	cmd.Flags().BoolVar(&b.force, "force", false, env.t("cli.flag.force"))
 	cmd.Flags().BoolVarP(&b.oneFS, "one-file-system", "x", false, env.t("cli.flag.one-file-system"))
+	f.writing.add(cmd, env)
 	return cmd
 }
 

@@ -30,6 +30,7 @@ func copyCommand(env *Env, f *repoFlags) *cobra.Command {
 	}
 	from.add(cmd, env)
 	filter.add(cmd, env)
+	f.writing.add(cmd, env)
 	return cmd
 }
 

@@ -19,6 +19,7 @@ func pruneCommand(env *Env, f *repoFlags) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, env.t("cli.flag.dry-run"))
 	cmd.Flags().BoolVar(&confirm, "confirm", false, env.t("cli.flag.confirm"))
+	f.writing.add(cmd, env)
 	return cmd
 }
 
