@@ -184,7 +184,7 @@ func (d *Decoder) node(n *Node) error {
 	if target != nil {
 		n.LinkTarget = string(target)
 	}
-	return nil
+	return n.takeRawXattrs()
 }
 
 func leanKey(key []byte) bool {

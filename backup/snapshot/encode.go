@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -15,9 +16,10 @@ import (
 
 // Builder writes a tree node by node, in the order of the raw names.
 type Builder struct {
-	buf  []byte
-	last string
-	n    int
+	buf      []byte
+	last     string
+	n        int
+	expected int // nodes
 }
 
 const treeHead = `{"nodes":[`
@@ -36,6 +38,7 @@ func (b *Builder) Add(n *Node) error {
 	} else {
 		b.buf = append(b.buf, ',')
 	}
+	b.reserve(2*len(n.Name) + nodeRoom + idRoom*len(n.Content))
 	var err error
 	if b.buf, err = appendNode(b.buf, n); err != nil {
 		return fmt.Errorf("tree: node %q: %w", n.Name, err)
@@ -44,11 +47,43 @@ func (b *Builder) Add(n *Node) error {
 	return nil
 }
 
+const (
+	nodeRoom = 512 // what a usual node takes at most, beside its pieces
+	idRoom   = 2*blob.IDSize + 3
+	// guessFrom is how many nodes tell how long the others will be.
+	guessFrom = 100
+)
+
+// Expect tells how many nodes the tree will have. The text of a large folder
+// then moves to its place once, and is not copied from one place into another
+// that is a little larger: the two together are more than twice the text.
+func (b *Builder) Expect(nodes int) { b.expected = nodes }
+
+// reserve makes room for so many more bytes.
+func (b *Builder) reserve(length int) {
+	need := len(b.buf) + length
+	if need <= cap(b.buf) {
+		return
+	}
+	size := need + max(need/4, min(need, 64<<10))
+	if b.n >= guessFrom && b.n < b.expected {
+		// A sixteenth more than the nodes so far say; what is not used is
+		// never touched.
+		whole := int64(len(b.buf)) / int64(b.n) * int64(b.expected)
+		size = max(size, int(min(whole+whole/16, maxGuess)))
+	}
+	b.buf = append(make([]byte, 0, size), b.buf...)
+}
+
+// maxGuess bounds what is set aside on a guess; no reader takes a longer tree.
+const maxGuess = 1 << 30
+
 // Bytes ends the tree and gives its blob.
 func (b *Builder) Bytes() []byte {
 	if b.n == 0 {
 		b.buf = append(b.buf[:0], treeHead...)
 	}
+	b.reserve(len("]}\n"))
 	b.buf = append(b.buf, "]}\n"...)
 	return b.buf
 }
@@ -121,35 +156,91 @@ func appendTime(dst []byte, t time.Time) ([]byte, error) {
 	if y := t.Year(); y < 0 || y > 9999 {
 		return nil, errYear
 	}
+	// The format writes minutes of an offset and no seconds, which zones had
+	// before they were given by law (Shanghai until 1901: 8:05:43). Cut off,
+	// another moment would come back.
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
 	dst = append(dst, '"')
 	dst = t.AppendFormat(dst, time.RFC3339Nano)
 	return append(dst, '"'), nil
 }
 
 func appendAttributes(dst []byte, n *Node) ([]byte, error) {
-	if len(n.Xattrs) > 0 {
-		dst = append(dst, `,"extended_attributes":[`...)
-		for i, x := range n.Xattrs {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(dst, `{"name":`...)
-			dst = appendString(dst, x.Name)
-			dst = append(dst, `,"value":"`...)
-			dst = base64.StdEncoding.AppendEncode(dst, x.Value)
-			dst = append(dst, `"}`...)
+	dst, raw := appendXattrs(dst, n.Xattrs)
+	generic := n.Generic
+	if len(raw) > 0 {
+		text, err := json.Marshal(raw)
+		if err != nil {
+			return nil, fmt.Errorf("extended attributes: %w", err)
 		}
-		dst = append(dst, ']')
+		generic = maps.Clone(n.Generic)
+		if generic == nil {
+			generic = map[string]json.RawMessage{}
+		}
+		generic[rawXattrs] = text
 	}
-	if len(n.Generic) == 0 {
+	if len(generic) == 0 {
 		return dst, nil
 	}
-	text, err := json.Marshal(n.Generic) // sorts the keys
+	text, err := json.Marshal(generic) // sorts the keys
 	if err != nil {
 		return nil, fmt.Errorf("generic attributes: %w", err)
 	}
 	dst = append(dst, `,"generic_attributes":`...)
 	return append(dst, text...), nil
+}
+
+// rawXattrs is the generic attribute that holds extended attributes whose names
+// are not UTF-8. The format has no place for them in its list, for JSON cannot
+// carry such a name; and readers pass over generic attributes they do not know.
+const rawXattrs = "linux.xattrs_raw"
+
+type rawXattr struct {
+	Name  []byte `json:"name"`
+	Value []byte `json:"value"`
+}
+
+// appendXattrs writes the list and gives back what cannot stand in it.
+func appendXattrs(dst []byte, list []Xattr) ([]byte, []rawXattr) {
+	var raw []rawXattr
+	start := ",\"extended_attributes\":[{\"name\":"
+	for _, x := range list {
+		if !utf8.ValidString(x.Name) {
+			raw = append(raw, rawXattr{[]byte(x.Name), x.Value})
+			continue
+		}
+		dst = append(dst, start...)
+		dst = appendString(dst, x.Name)
+		dst = append(dst, `,"value":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, x.Value)
+		dst = append(dst, `"}`...)
+		start = `,{"name":`
+	}
+	if len(raw) < len(list) {
+		dst = append(dst, ']')
+	}
+	return dst, raw
+}
+
+// takeRawXattrs moves such attributes back into the list.
+func (n *Node) takeRawXattrs() error {
+	text, ok := n.Generic[rawXattrs]
+	if !ok {
+		return nil
+	}
+	var raw []rawXattr
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return fmt.Errorf("extended attributes: %w", err)
+	}
+	for _, x := range raw {
+		n.Xattrs = append(n.Xattrs, Xattr{string(x.Name), x.Value})
+	}
+	if delete(n.Generic, rawXattrs); len(n.Generic) == 0 {
+		n.Generic = nil
+	}
+	return nil
 }
 
 // appendContent writes the list of a file, "[]" for an empty one; readers take
