@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"emrvault/appliance/errs"
-	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/retention"
 	"emrvault/backup/snapshot"
@@ -226,8 +225,8 @@ func (o *forgetFlags) protect(ctx context.Context, repo *repository.Repository, 
 	}
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		for _, d := range retention.Protect(o.policy.Class, groups[key], remove, time.Local) {
-			return errs.Wrap(errs.Denied, fmt.Errorf("point %.8s of %s is protected as %s record: %w",
-				d.ID, d.Time.Local().Format(time.DateOnly), o.policy.Class, backup.ErrInvalid),
+			return errs.Wrap(errs.Denied, fmt.Errorf("point %.8s of %s, %s records: %w",
+				d.ID, d.Time.Local().Format(time.DateOnly), o.policy.Class, retention.ErrProtected),
 				"cli.forget.protected", "id", d.ID[:8], "year", d.Time.Local().Format("2006"), "years", o.policy.Class.Floor())
 		}
 	}

@@ -36,6 +36,11 @@ func TestForgetKeepsWhatResticKeeps(t *testing.T) {
 		{"--keep-last", "3"}, {"--keep-daily", "5"}, {"--keep-weekly", "3"}, {"--keep-monthly", "6"}, {"--keep-yearly", "4"},
 		{"--keep-hourly", "4", "--keep-daily", "3"}, {"--keep-within", "20d", "--keep-yearly", "1"},
 		{"--keep-last", "2", "--keep-daily", "7", "--keep-weekly", "4", "--keep-monthly", "12", "--keep-yearly", "3"},
+		{"--keep-within-hourly", "2d", "--keep-within-daily", "10d"}, {"--keep-within-weekly", "2m", "--keep-within-monthly", "1y"},
+		{"--keep-within-yearly", "2y6m"}, {"--keep-tag", "drill", "--keep-tag", "month,audit"},
+		{"-l", "1", "-H", "2", "-d", "3", "-w", "2", "-m", "3", "-y", "2", "-g", "host"},
+		{"--keep-daily", "2", "--group-by", "host,tags"}, {"--keep-monthly", "2", "--group-by", ""},
+		{"--keep-daily", "3", "--keep-within-yearly", "1y", "--keep-tag", "drill", "--group-by", "paths,tags"},
 	} {
 		t.Run(strings.Join(policy, " "), func(t *testing.T) {
 			if ours, theirs := c.kept(repo, policy), resticKept(t, bin, repo, policy); !slices.Equal(ours, theirs) {
@@ -66,6 +71,7 @@ func agePoints(t *testing.T, dir string) {
 	for i, step := range []int{0, 1, 1, 2, 5, 6, 7, 20, 30, 31, 60, 62, 180, 200, 366, 400, 800} {
 		sn := *first.Snapshot
 		sn.Time = newest.AddDate(0, 0, -step).Add(-time.Duration(i+1) * 40 * time.Minute)
+		sn.Tags = [][]string{nil, {"drill"}, {"month"}, {"audit", "month"}}[i%4]
 		if err := snapshot.Save(t.Context(), repo, &sn); err != nil {
 			t.Fatal(err)
 		}

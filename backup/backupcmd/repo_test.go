@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ import (
 	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/crypto"
+	"emrvault/backup/storage/local"
 )
 
 // console runs verbs as the front door does.
@@ -163,6 +165,109 @@ func TestForgetAndPrune(t *testing.T) {
 		t.Errorf("forget: got\n%s", out)
 	}
 	c.want(0, "repo", "check", "-r", repo, "--read-data")
+}
+
+// What the law protects is not removed by name, except for recent duplicates,
+// and rules below its floor are refused.
+func TestForgetKeepsMedicalRecords(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	repo := c.path("repo")
+	c.want(0, "repo", "init", "-r", repo)
+	agePoints(t, repo) // the newest of 2026-11-22
+	var newestOf2025 string
+	for line := range strings.Lines(c.want(0, "repo", "points", "-r", repo, "--json")) {
+		var p struct {
+			ID   string    `json:"id"`
+			Time time.Time `json:"time"`
+		}
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Time.Local().Year() == 2025 {
+			newestOf2025 = p.ID // the newest comes last
+		}
+	}
+	c.want(1, "repo", "forget", "-r", repo, newestOf2025, "--class", "inpatient", "--confirm")
+	c.want(2, "repo", "forget", "-r", repo, "--class", "x-ray", "--keep-last", "1")
+	c.want(2, "repo", "forget", "-r", repo, "--class", "inpatient")
+	c.want(2, "repo", "forget", "-r", repo, "--class", "inpatient", "--keep-yearly", "29")
+	c.want(0, "repo", "forget", "-r", repo, "latest", "--class", "inpatient", "--confirm")
+	out := c.want(0, "repo", "forget", "-r", repo, "--class", "outpatient", "--keep-last", "1", "--dry-run", "--json")
+	if !strings.Contains(out, `"medical record (2025)"`) || !strings.Contains(out, newestOf2025) {
+		t.Errorf("got %s, want the newest of 2025 kept as a medical record", out)
+	}
+	c.want(0, "repo", "forget", "-r", repo, "--class", "outpatient", "--keep-last", "1", "--confirm")
+	if out := c.want(0, "repo", "points", "-r", repo); !strings.Contains(out, "3 points") {
+		t.Errorf("got\n%s, want one point of each of three years", out)
+	}
+}
+
+// A prune beside a reader says what it has left, and the next one does it.
+func TestPruneSaysWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	repo, src := c.path("repo"), c.path("src")
+	c.want(0, "repo", "init", "-r", repo)
+	for _, text := range []string{"one", "two"} {
+		c.file("src/a.txt", text)
+		c.want(0, "repo", "backup", "-r", repo, src)
+	}
+	c.want(0, "repo", "forget", "-r", repo, "--keep-last", "1", "--confirm")
+	release := holdLock(t, repo)
+	out := c.want(0, "repo", "prune", "-r", repo, "--confirm", "--json")
+	if !strings.Contains(out, `"postponed":"switch"`) || strings.Contains(out, `"packs_left":0`) {
+		t.Errorf("beside a reader: got %s", out)
+	}
+	if out := c.want(0, "repo", "prune", "-r", repo, "--confirm"); !strings.Contains(out, "left for the next prune") {
+		t.Errorf("beside a reader: got %s", out)
+	}
+	release()
+	if out := c.want(0, "repo", "prune", "-r", repo, "--confirm", "--json"); !strings.Contains(out, `"packs_left":0`) {
+		t.Errorf("alone: got %s", out)
+	}
+	c.want(0, "repo", "check", "-r", repo, "--read-data")
+}
+
+// holdLock is another program that reads.
+func holdLock(t *testing.T, dir string) (release func()) {
+	t.Helper()
+	st, err := local.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := repository.Open(t.Context(), st, "geheim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := repo.Lock(t.Context(), repository.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(lock.Unlock(), repo.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRollingCheck(t *testing.T) {
+	t.Parallel()
+	c := newConsole(t)
+	c.env["EMRVAULT_CACHE_DIR"] = c.path("cache")
+	repo := c.path("repo")
+	src := c.file("src/a.txt", "text")
+	c.want(0, "repo", "init", "-r", repo)
+	c.want(0, "repo", "backup", "-r", repo, src)
+	if out := c.want(0, "repo", "check", "-r", repo, "--rolling", "1d"); !strings.Contains(out, "100.0%") {
+		t.Errorf("got\n%s, want all verified at once when a day is the time", out)
+	}
+	if out := c.want(0, "repo", "check", "-r", repo, "--rolling", "30d", "--json"); !strings.Contains(out, `"covered_percent":100`) {
+		t.Errorf("got %s", out)
+	}
+	c.want(2, "repo", "check", "-r", repo, "--rolling", "soon")
+	c.want(2, "repo", "check", "-r", repo, "--rolling", "30d", "--read-data")
+	c.want(1, "repo", "check", "-r", repo, "--rolling", "30d", "--no-cache")
 }
 
 func TestExitCodes(t *testing.T) {

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	Outpatient Class = "outpatient" // 门(急)诊病历
 	Inpatient  Class = "inpatient"  // 住院病历
 )
+
+// ErrProtected is met by whoever wants to remove what a class keeps.
+var ErrProtected = errors.New("the law wants the recovery point kept")
 
 // Floor is how many years the class demands; 0 for none.
 func (c Class) Floor() int {
