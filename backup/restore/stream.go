@@ -24,14 +24,18 @@ func Tar(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot
 		return tarEntry(ctx, repo, t, name, n)
 	})
 	if err != nil {
-		return errors.Join(err, spoil(w))
+		return errors.Join(err, spoil(t, w))
 	}
 	return t.Close()
 }
 
-// spoil ends a tar stream within a block. Without the marks at its end alone it
-// would pass for whole: readers are lenient about them.
-func spoil(w io.Writer) error {
+// spoil makes sure that a stream which broke off does not pass for whole, as
+// readers are lenient about the marks at its end. Within a file it is too short
+// anyway; between two files half a block follows.
+func spoil(t *tar.Writer, w io.Writer) error {
+	if t.Flush() != nil {
+		return nil // bytes of the file are missing
+	}
 	if _, err := io.WriteString(w, "this archive is not whole\n"); err != nil {
 		return fmt.Errorf("spoil the archive: %w", err)
 	}

@@ -1,0 +1,78 @@
+//go:build linux
+
+package restore_test
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"emrvault/backup/restore"
+)
+
+func readTar(data []byte) (names []string, err error) {
+	for r := tar.NewReader(bytes.NewReader(data)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return names, nil
+		}
+		if err != nil {
+			return names, err
+		}
+		names = append(names, h.Name)
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			return names, err
+		}
+	}
+}
+
+func readZip(data []byte) (*zip.Reader, error) {
+	return zip.NewReader(bytes.NewReader(data), int64(len(data)))
+}
+
+// More entries than the first zip format can count, and Chinese names.
+func TestLargeZip(t *testing.T) {
+	t.Parallel()
+	const entries = 1<<16 + 10
+	repo := inMemory(t)
+	var list strings.Builder
+	for i := range entries {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		list.WriteString(node(fmt.Sprintf("病历%06d", i), "file", `"size":0,"content":[]`))
+	}
+	sn := forge(t, repo, list.String())
+	var out bytes.Buffer
+	if err := restore.Zip(t.Context(), repo, sn, "/", &out); err != nil {
+		t.Fatal(err)
+	}
+	z, err := readZip(out.Bytes())
+	if err != nil || len(z.File) != entries {
+		t.Fatalf("got %v, %v, want %d entries", len(z.File), err, entries)
+	}
+	const utf8Flag = 1 << 11
+	if f := z.File[entries-1]; f.Name != fmt.Sprintf("病历%06d", entries-1) || f.Flags&utf8Flag == 0 {
+		t.Errorf("got %q with flags %x, want the name marked as UTF-8", f.Name, f.Flags)
+	}
+}
+
+func TestTarOfLongNames(t *testing.T) {
+	t.Parallel()
+	repo := inMemory(t)
+	long := strings.Repeat("长", 80)
+	sn := forge(t, repo, node(long, "file", evil()), node(long, "dir", `"content":null,"subtree":"%s"`))
+	var out bytes.Buffer
+	if err := restore.Tar(t.Context(), repo, sn, "/", &out); err != nil {
+		t.Fatal(err)
+	}
+	names, err := readTar(out.Bytes())
+	if err != nil || len(names) != 2 || names[1] != long+"/"+long {
+		t.Errorf("got %q, %v, want the long names", names, err)
+	}
+}
