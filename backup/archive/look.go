@@ -85,6 +85,7 @@ func (w *walk) keep(ctx context.Context, f *folder, page recall.Page, l *listing
 func (w *walk) compare(ctx context.Context, f *folder, pages []recall.Ref, l *listing) error {
 	w.attributes(f)
 	f.open.Add(int64(l.count()))
+	f.tree.Expect(l.count())
 	old := openCursors(ctx, w.repo, f.old.tree, f.broken)
 	var below []*folder
 	slot := -1

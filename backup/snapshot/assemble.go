@@ -27,6 +27,7 @@ func (b *Builder) AddText(name string, text []byte) error {
 	} else {
 		b.buf = append(b.buf, ',')
 	}
+	b.reserve(len(text) + len("]}\n"))
 	b.buf = append(b.buf, text...)
 	b.last, b.n = name, b.n+1
 	return nil

@@ -31,7 +31,7 @@ func Check(ctx context.Context, repo *repository.Repository, report func(reposit
 	if err != nil {
 		return err
 	}
-	s := &sweep{repo: repo, node: c.node, broken: func(at *place, err error) error {
+	s := &sweep{repo: repo, stored: true, node: c.node, broken: func(at *place, err error) error {
 		c.found(repository.Error, treeDamaged, at.id.String(), at, err.Error())
 		return nil
 	}}

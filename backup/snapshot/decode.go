@@ -20,7 +20,8 @@ import (
 type Decoder struct {
 	s     scanner
 	state decoderState
-	lean  bool
+	wants func(key []byte) bool // members that are read; nil: all
+	at    int                   // where the last node began
 
 	// The last time read, as text and as a value: most nodes say the same
 	// moment two or three times.
@@ -42,7 +43,7 @@ func NewDecoder(data []byte) *Decoder { return &Decoder{s: scanner{data: data}} 
 // Lean makes the decoder pass over everything but name, type, size, content
 // and subtree; that is all which Used and Check need.
 func (d *Decoder) Lean() *Decoder {
-	d.lean = true
+	d.wants = leanKey
 	return d
 }
 
@@ -75,6 +76,7 @@ func (d *Decoder) next(n *Node) error {
 	if !more {
 		return d.close()
 	}
+	d.at = d.s.pos
 	return d.node(n)
 }
 
@@ -171,7 +173,7 @@ func (d *Decoder) node(n *Node) error {
 		if err := d.s.expect(':'); err != nil {
 			return err
 		}
-		if !plain || d.lean && !leanKey(key) {
+		if !plain || d.wants != nil && !d.wants(key) {
 			if _, err := d.s.raw(); err != nil {
 				return err
 			}
@@ -185,6 +187,30 @@ func (d *Decoder) node(n *Node) error {
 		n.LinkTarget = string(target)
 	}
 	return n.takeRawXattrs()
+}
+
+// Find reads on until the node of that name, and tells whether there is one.
+// Of the others nothing but the name is looked at.
+func (d *Decoder) Find(name string, n *Node) (bool, error) {
+	wants := d.wants
+	defer func() { d.wants = wants }()
+	for {
+		d.wants = func(key []byte) bool { return string(key) == "name" }
+		err := d.Next(n)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if n.Name == name {
+			d.s.pos, d.wants = d.at, wants
+			if err := d.node(n); err != nil {
+				return false, fmt.Errorf("tree: %w: %w", backup.ErrDamaged, err)
+			}
+			return true, nil
+		}
+	}
 }
 
 func leanKey(key []byte) bool {

@@ -191,6 +191,9 @@ func (s *scanner) inNumber() bool {
 func (s *scanner) raw() (json.RawMessage, error) {
 	s.space()
 	start := s.pos
+	if s.simple() {
+		return s.data[start:s.pos], nil
+	}
 	if err := s.skip(); err != nil {
 		return nil, err
 	}
@@ -200,6 +203,21 @@ func (s *scanner) raw() (json.RawMessage, error) {
 		return nil, s.fail("value")
 	}
 	return value, nil
+}
+
+// simple passes over null, a whole number, or a string that needs no unescaping,
+// which nearly all values are. Otherwise it stays where it is.
+func (s *scanner) simple() bool {
+	start := s.pos
+	if s.peek() == '"' {
+		if _, plain, err := s.rawString(); plain && err == nil {
+			return true
+		}
+	} else if _, err := s.uint(math.MaxUint64); err == nil { // or null
+		return true
+	}
+	s.pos = start
+	return false
 }
 
 // skip finds the end of a value by counting brackets; raw judges it.

@@ -51,6 +51,8 @@ type sweep struct {
 	// Both are called from many goroutines.
 	tree func(id blob.ID)
 	node func(at *place, before string, n *Node) // before: the name read just before, or ""
+	// stored: trees are read from the storage, whatever this machine keeps.
+	stored bool
 	// broken hears of a tree that cannot be read; an error ends the sweep.
 	broken func(at *place, err error) error
 
@@ -143,11 +145,17 @@ func (s *sweep) done() {
 	}
 }
 
+// keepTree is the longest tree whose memory is kept for the next one: that of
+// a folder of a million files is not needed twice.
+const keepTree = 8 << 20
+
 func (s *sweep) work(ctx context.Context) error {
 	var buf []byte
 	for p := s.pop(); p != nil; p = s.pop() {
 		below, grown, err := s.read(ctx, p, buf)
-		buf = grown
+		if buf = grown; cap(buf) > keepTree {
+			buf = nil
+		}
 		s.push(below)
 		s.done()
 		if err != nil {
@@ -162,7 +170,11 @@ func (s *sweep) read(ctx context.Context, p *place, buf []byte) (below []*place,
 	if s.tree != nil {
 		s.tree(p.id)
 	}
-	data, err := s.repo.LoadBlob(ctx, blob.TreeHandle(p.id), buf)
+	load := s.repo.LoadBlob
+	if s.stored {
+		load = s.repo.LoadStored
+	}
+	data, err := load(ctx, blob.TreeHandle(p.id), buf)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, buf, context.Cause(ctx)

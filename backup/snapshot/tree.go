@@ -129,17 +129,10 @@ func child(ctx context.Context, repo *repository.Repository, dir *Node, name str
 	if err != nil {
 		return nil, err
 	}
-	for {
-		n := &Node{}
-		err := d.Next(n)
-		if errors.Is(err, io.EOF) {
-			return nil, backup.ErrNotFound
-		}
-		if err != nil {
-			return nil, err
-		}
-		if n.Name == name {
-			return n, nil
-		}
+	n := &Node{}
+	found, err := d.Find(name, n)
+	if err == nil && !found {
+		err = backup.ErrNotFound
 	}
+	return n, err
 }
