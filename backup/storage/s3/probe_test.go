@@ -13,6 +13,7 @@ import (
 )
 
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		options []s3test.Option

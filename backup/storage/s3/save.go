@@ -58,6 +58,9 @@ func (s *Storage) store(ctx context.Context, name storage.Name, data []byte, opt
 // put writes in one request. hash is the SHA-256 of data in hex; the server
 // refuses other bytes.
 func (s *Storage) put(ctx context.Context, name storage.Name, hash string, data []byte, options minio.PutObjectOptions) error {
+	if s.settings.TrailingHeaders {
+		hash = "" // A checksum follows the bytes; the two exclude each other.
+	}
 	_, err := s.core.PutObject(ctx, s.settings.Bucket, s.key(name), bytes.NewReader(data), int64(len(data)), sumForLock(options, data), hash, options)
 	if err != nil {
 		return s.written(ctx, "save "+name.String(), err)

@@ -50,6 +50,17 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// The hash in the signature is the server's reason to refuse other bytes.
+func TestOtherBytesAreRefused(t *testing.T) {
+	s := s3test.Open(t, s3test.Shared(t).Settings(t))
+	if err := s.Save(t.Context(), document, []byte("y")); err == nil || errors.Is(err, storage.ErrPermanent) {
+		t.Errorf("bytes of another name: got %v, want an error that passes", err)
+	}
+	if _, err := s.Stat(t.Context(), document); !errors.Is(err, backup.ErrNotFound) {
+		t.Errorf("stat: got %v, want ErrNotFound", err)
+	}
+}
+
 func TestPartsThatFailLeaveNothing(t *testing.T) {
 	settings := s3test.Shared(t).Settings(t)
 	settings.PartSize = 5 << 20

@@ -44,6 +44,7 @@ func moment() time.Time {
 }
 
 func TestAt(t *testing.T) {
+	t.Parallel()
 	settings := s3test.Shared(t).Settings(t, s3test.Versions)
 	settings.Prefix = "emr"
 	s := s3test.Open(t, settings)
@@ -150,6 +151,7 @@ func TestAtPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("1,200 objects take some seconds; without -short they are made")
 	}
+	t.Parallel()
 	settings := s3test.Shared(t).Settings(t, s3test.Versions)
 	s := s3test.Open(t, settings)
 	const documents = 1200
