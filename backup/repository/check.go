@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -200,10 +199,12 @@ func (c *checker) data(ctx context.Context, subset float64) error {
 	for _, id := range ids {
 		total += c.present[id]
 	}
+	// The largest first, so that no core is left with one at the end.
+	slices.SortFunc(ids, func(a, b blob.ID) int { return cmp.Compare(c.present[b], c.present[a]) })
 	c.progress.Total(int64(len(ids)), total)
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(runtime.GOMAXPROCS(0), len(ids)) {
+	for range min(readers(), len(ids)) {
 		group.Go(func() error {
 			p := packProof{repo: c.repo, found: c.found}
 			for n := next.Add(1); n <= int64(len(ids)); n = next.Add(1) {

@@ -92,7 +92,12 @@ func (s *sealer) verify(w *Writer, j job, length uint32, hash bool) error {
 	opened, err := w.repo.key.Open(s.packed[:0], s.sealed)
 	if err == nil {
 		s.packed = opened
-		if length > 0 {
+		if length >= largeBlob {
+			if j.provesFrame(opened, hash) {
+				return nil
+			}
+			err = backup.ErrDamaged
+		} else if length > 0 {
 			if s.plain, err = s.codec.expand(s.plain[:0], opened, int(length)); err == nil {
 				opened = s.plain
 			}
