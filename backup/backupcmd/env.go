@@ -108,6 +108,6 @@ func (e *Env) terminal() (fd int, ok bool) {
 func (e *Env) verb(fn func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		cmd.SilenceUsage = true
-		return tell(fn(cmd.Context(), args))
+		return tell(fn(e.listening(cmd.Context()), args))
 	}
 }

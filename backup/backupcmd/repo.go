@@ -38,7 +38,7 @@ func repoCommand(env *Env) *cobra.Command {
 		initCommand(env, f), backupCommand(env, f), pointsCommand(env, f), lsCommand(env, f),
 		restoreCommand(env, f), dumpCommand(env, f), checkCommand(env, f), forgetCommand(env, f),
 		pruneCommand(env, f), unlockCommand(env, f), keyCommand(env, f), statsCommand(env, f),
-		repairCommand(env, f), copyCommand(env, f),
+		repairCommand(env, f), copyCommand(env, f), probeCommand(env, f), rewindCommand(env, f),
 	)
 	return cmd
 }
