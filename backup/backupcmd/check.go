@@ -120,10 +120,20 @@ func (v *verdict) all(ctx context.Context, repo *repository.Repository, opts rep
 	if _, err := repo.SalvageIndex(ctx); err != nil { // what is damaged has been told
 		return err
 	}
-	if err := snapshot.Check(ctx, repo, v.hear); err != nil || v.errors == 0 {
+	if err := snapshot.Check(ctx, repo, v.hear); err != nil {
 		return err
 	}
-	_, err := v.losses(ctx, repo, slices.SortedFunc(maps.Keys(v.sick), blob.ID.Compare))
+	return v.aftermath(ctx, repo, opts.ReadData && opts.Subset == 0)
+}
+
+// aftermath tells what a check's findings mean: which files of which points are
+// lost. Damaged packs are noted for the repair.
+func (v *verdict) aftermath(ctx context.Context, repo *repository.Repository, everything bool) error {
+	sick := slices.SortedFunc(maps.Keys(v.sick), blob.ID.Compare)
+	if err := repo.RememberSick(sick, everything); err != nil || v.errors == 0 {
+		return err
+	}
+	_, err := v.losses(ctx, repo, sick)
 	return err
 }
 

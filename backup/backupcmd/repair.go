@@ -162,6 +162,9 @@ func (p *packsRepair) run(ctx context.Context, repo, from *repository.Repository
 		if ids, err = repo.Sick(ctx, !p.quick, v.hear, bar); err != nil {
 			return errors.Join(err, v.failed)
 		}
+		if p.quick {
+			ids = append(ids, repo.RememberedSick()...)
+		}
 	}
 	if !p.confirm {
 		return p.plan(ctx, repo, ids, v)

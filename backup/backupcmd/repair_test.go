@@ -294,3 +294,16 @@ func TestRepairedPointTellsTheTruth(t *testing.T) {
 		t.Errorf("got\n%s", out)
 	}
 }
+
+// A repair takes what the last check found instead of reading everything anew.
+func TestRepairQuickTakesWhatTheCheckFound(t *testing.T) {
+	c := newClinic(t)
+	c.env["EMRVAULT_CACHE_DIR"] = c.path("cache")
+	c.hurt(c.files(c.one, "data")[0], flipped(3<<20))
+	c.want(0, "repo", "repair", "packs", "-r", c.one, "--quick")
+	c.want(1, "repo", "check", "-r", c.one, "--read-data")
+	c.want(2, "repo", "repair", "packs", "-r", c.one, "--quick")
+	c.want(0, "repo", "repair", "packs", "-r", c.one, "--quick", "--from", c.two, "--confirm")
+	c.want(0, "repo", "check", "-r", c.one, "--read-data")
+	c.want(0, "repo", "repair", "packs", "-r", c.one, "--quick")
+}

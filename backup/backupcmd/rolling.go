@@ -24,6 +24,9 @@ func runRolling(ctx context.Context, env *Env, f *repoFlags, every string, alsoD
 		bar := env.progress(f.progress)
 		v := &verdict{env: env, json: f.json, bar: bar}
 		report, err := repo.VerifyRolling(ctx, opts, v.hear, bar)
+		if err == nil {
+			err = v.aftermath(ctx, repo, false)
+		}
 		bar.done()
 		if err = errors.Join(err, v.failed); err != nil {
 			return err

@@ -108,7 +108,7 @@ func (h *healer) heal(ctx context.Context, packs []blob.ID) error {
 		}
 	}
 	if len(h.sick) == 0 {
-		return nil
+		return h.forget()
 	}
 	if err := h.repo.Write(ctx, h.salvage); err != nil {
 		return err
@@ -283,7 +283,17 @@ func (h *healer) replace(ctx context.Context) error {
 			return err
 		}
 	}
-	return h.repo.LoadIndex(ctx)
+	if err := h.repo.LoadIndex(ctx); err != nil {
+		return err
+	}
+	return h.forget()
+}
+
+// forget strikes what is healed off the list of damaged packs.
+func (h *healer) forget() error {
+	return h.repo.noteSick(slices.DeleteFunc(h.repo.RememberedSick(), func(id blob.ID) bool {
+		return slices.Contains(h.report.Whole, id)
+	}))
 }
 
 // unlist writes the index files anew that name some packs, without them.
