@@ -49,10 +49,15 @@ func (c *counts) summary(w repository.WriteStats) snapshot.Summary {
 }
 
 // met tells the progress how much there is. The parent gives the first guess;
-// there is no second walk only for the bar.
+// there is no second walk only for the bar. Without a parent the walk is never
+// far ahead of the reading, so how many bytes there are is not said at all.
 func (c *counts) met(p backup.Progress, files, bytes int64) {
 	seen, volume := c.seen.Add(files), c.volume.Add(bytes)
-	if files > 0 && seen > c.expected {
+	switch {
+	case files == 0 || seen <= c.expected:
+	case c.expected == 0:
+		p.Total(seen, 0)
+	default:
 		p.Total(seen, volume)
 	}
 }

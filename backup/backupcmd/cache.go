@@ -28,6 +28,9 @@ func (f *cacheFlags) add(cmd *cobra.Command, env *Env) {
 
 // options open a repository with the cache, if there is a place for one.
 func (f *cacheFlags) options(env *Env) ([]repository.Option, error) {
+	if f.size == "" { // a verb without the flag
+		f.size = usualCache
+	}
 	size, err := humanize.ParseBytes(f.size)
 	if err != nil || size > math.MaxInt64 {
 		return nil, usage("cli.usage.cache-size", "value", f.size)

@@ -19,6 +19,7 @@ type repoFlags struct {
 	passwordFile string
 	json         bool
 	progress     bool
+	dry          bool // nothing is written
 	cache        cacheFlags
 	writing      writeFlags
 }
@@ -62,7 +63,11 @@ func (f *repoFlags) storage(ctx context.Context, env *Env) (storage.Storage, err
 	if !isRemote(location) {
 		location = env.path(location)
 	}
-	return all.Open(ctx, location, all.WithEnvironment(env.getenv))
+	st, err := all.Open(ctx, location, all.WithEnvironment(env.getenv))
+	if err == nil && f.dry {
+		st = newDryStorage(st)
+	}
+	return st, err
 }
 
 func isRemote(location string) bool { return len(location) > 3 && location[:3] == "s3:" }
