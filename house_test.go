@@ -96,10 +96,11 @@ var rules = []func(from, to string, test bool) string{
 		return ""
 	},
 	func(from, to string, test bool) string {
+		// Only a probe's words may be used by the places that answer it.
 		for _, list := range []string{"backup/source", "backup/storage"} {
 			a, b := strings.TrimPrefix(from, list+"/"), strings.TrimPrefix(to, list+"/")
 			siblings := within(from, list) && within(to, list) && a != from && b != to
-			if siblings && a != "all" && !test && !strings.HasPrefix(b, a+"/") && !strings.HasPrefix(a, b+"/") && !wrapper(a) && !suite(a) {
+			if siblings && a != "all" && !test && !strings.HasPrefix(b, a+"/") && !strings.HasPrefix(a, b+"/") && !wrapper(a) && !suite(a) && b != "probe" {
 				return "siblings of one list do not know each other"
 			}
 		}
@@ -123,7 +124,7 @@ var rules = []func(from, to string, test bool) string{
 func wrapper(name string) bool { return name == "retry" || name == "limit" }
 
 func suite(room string) bool {
-	return strings.HasSuffix(room, "storagetest") || strings.HasSuffix(room, "sourcetest")
+	return strings.HasSuffix(room, "storagetest") || strings.HasSuffix(room, "sourcetest") || strings.HasSuffix(room, "s3test")
 }
 
 // broken lists the arrows that break a rule, in words.
