@@ -21,7 +21,9 @@ func TestLimitIsAStorage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	storagetest.Run(t, func(*testing.T) storage.Storage { return limit.New(mem.New(), limit.NewLimiter(), limit.NewPacer(s, nil)) })
+	storagetest.Run(t, func(*testing.T) storage.Storage {
+		return limit.New(mem.New(), limit.NewLimiter(), limit.NewPacer(s, nil))
+	})
 	storagetest.Run(t, func(*testing.T) storage.Storage { return limit.New(mem.New(), nil, nil) })
 }
 

@@ -40,8 +40,14 @@ func TestBytesArePaced(t *testing.T) {
 		want time.Duration
 	}{
 		{"save", func(ctx context.Context, st storage.Storage) error { return st.Save(ctx, name, data) }, 5 * time.Second},
-		{"load", func(ctx context.Context, st storage.Storage) error { _, err := st.Load(ctx, name, nil, 0, -1); return err }, 5 * time.Second},
-		{"load a part", func(ctx context.Context, st storage.Storage) error { _, err := st.Load(ctx, name, nil, 0, 1<<20); return err }, time.Second},
+		{"load", func(ctx context.Context, st storage.Storage) error {
+			_, err := st.Load(ctx, name, nil, 0, -1)
+			return err
+		}, 5 * time.Second},
+		{"load a part", func(ctx context.Context, st storage.Storage) error {
+			_, err := st.Load(ctx, name, nil, 0, 1<<20)
+			return err
+		}, time.Second},
 		{"stat", func(ctx context.Context, st storage.Storage) error { _, err := st.Stat(ctx, name); return err }, 0},
 		{"a lock", func(ctx context.Context, st storage.Storage) error {
 			return st.Save(ctx, storagetest.Document(storage.Lock, data), data)
@@ -150,7 +156,7 @@ func (w web) Save(ctx context.Context, name storage.Name, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.transport.RoundTrip(r) //nolint:bodyclose // There is none.
+	_, err = w.transport.RoundTrip(r)
 	return errors.Join(err, w.Storage.Save(ctx, name, data))
 }
 

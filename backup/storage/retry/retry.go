@@ -65,7 +65,7 @@ func (p Policy) filled() Policy {
 	p.Overall, p.Stall = cmp.Or(p.Overall, n.Overall), cmp.Or(p.Stall, n.Stall)
 	p.Hello, p.Slowest = cmp.Or(p.Hello, p.Overall), cmp.Or(p.Slowest, n.Slowest)
 	if p.Random == nil {
-		p.Random = rand.Float64 //nolint:gosec // Nobody gains by guessing a pause.
+		p.Random = rand.Float64
 	}
 	return p
 }

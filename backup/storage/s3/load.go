@@ -58,6 +58,10 @@ func (s *Storage) load(ctx context.Context, name storage.Name, version string, b
 	return buf, nil
 }
 
+// maxWhole bounds what is read when no length is given; what is longer is no
+// document of ours, but may be rubbish that an attacker has laid over one.
+const maxWhole = 1 << 30
+
 // announced is how many bytes the answer brings: those that were asked for, or
 // an error. It is known before any room is made for them.
 func announced(name storage.Name, head http.Header, offset, length int64) (int64, error) {
@@ -71,6 +75,9 @@ func announced(name storage.Name, head http.Header, offset, length int64) (int64
 		if begin, err := strconv.ParseInt(span, 10, 64); err != nil || begin != offset {
 			return 0, fmt.Errorf("%s: the server was asked for byte %d and sends %q: %w", name, offset, head.Get("Content-Range"), storage.ErrPermanent)
 		}
+	}
+	if length < 0 && size > maxWhole {
+		return 0, fmt.Errorf("%s has %d bytes, far too many: %w", name, size, backup.ErrDamaged)
 	}
 	if length > 0 && size != length {
 		return 0, fmt.Errorf("%s gives %d bytes, not %d from %d on: %w", name, size, length, offset, backup.ErrDamaged)

@@ -87,14 +87,14 @@ func (p *past) Load(ctx context.Context, name storage.Name, buf []byte, offset, 
 }
 
 // Older visits what lay there until the time. A version that somebody was able
-// to destroy since is passed over.
+// to destroy since, or that is too long for a document, is passed over.
 func (p *past) Older(ctx context.Context, name storage.Name, fn func(time.Time, []byte) bool) error {
 	for _, v := range p.held[name.Kind][name.ID] {
 		if v.gone {
 			continue
 		}
 		data, err := p.bucket.load(ctx, name, v.id, nil, 0, -1)
-		if errors.Is(err, backup.ErrNotFound) && !errors.Is(err, storage.ErrPermanent) {
+		if errors.Is(err, backup.ErrNotFound) && !errors.Is(err, storage.ErrPermanent) || errors.Is(err, backup.ErrDamaged) {
 			continue
 		}
 		if err != nil {
