@@ -27,6 +27,7 @@ type console struct {
 	t   *testing.T
 	dir string
 	env map[string]string
+	in  string // what stands in standard input
 }
 
 func newConsole(t *testing.T) *console {
@@ -39,7 +40,7 @@ func (c *console) run(args ...string) (out, errOut string, code int) {
 	c.t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := &Env{
-		Out: &stdout, Err: &stderr, In: strings.NewReader(""), Lang: locale.English,
+		Out: &stdout, Err: &stderr, In: strings.NewReader(c.in), Lang: locale.English,
 		Getenv: func(name string) string { return c.env[name] }, Version: "test",
 		options: []repository.Option{repository.WithKDF(crypto.KDF{N: 1024, R: 8, P: 1})},
 	}

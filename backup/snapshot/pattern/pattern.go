@@ -187,11 +187,12 @@ func covers(want, parts []string) bool {
 	return true
 }
 
-// coversAfter is covers behind a **. Trying every place is enough, because
-// patterns have few of them and paths few components.
+// coversAfter is covers behind a **, which also stands for no component at all.
+// Trying every place is enough, because patterns have few of them and paths few
+// components.
 func coversAfter(want, parts []string) bool {
 	if len(want) == 0 {
-		return len(parts) > 0
+		return true
 	}
 	for i := range parts {
 		if covers(want, parts[i:]) {

@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"emrvault/backup"
@@ -28,7 +29,7 @@ func TestMatch(t *testing.T) {
 		{"any depth may be none", []string{"/srv/**/log"}, "/srv/log", true},
 		{"any depth twice", []string{"/a/**/b/**/c"}, "/a/1/2/b/3/c", true},
 		{"any depth at the end", []string{"/a/**"}, "/a/b", true},
-		{"any depth at the end is not the folder", []string{"/a/**"}, "/a", false},
+		{"any depth at the end may be none, as with restic", []string{"/a/**"}, "/a", true},
 		{"character class", []string{"log.[0-9]"}, "/v/log.7", true},
 		{"question mark", []string{"l?g"}, "/v/log", true},
 		{"taken back", []string{"*.tmp", "!keep.tmp"}, "/a/keep.tmp", false},
@@ -93,6 +94,40 @@ func FuzzMatch(f *testing.F) {
 		matched, _ := l.Match(path)
 		if deeper, _ := l.Match(path + "/z"); matched && !deeper {
 			t.Fatalf("%q covers %q but not what is below", text, path)
+		}
+	})
+}
+
+func TestFold(t *testing.T) {
+	l, err := ParseFold([]string{"*.TMP", "!Keep.tmp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"/a/b.tmp": true, "/a/B.Tmp": true, "/a/KEEP.TMP": false, "/a/b.xml": false} {
+		if got, _ := l.Match(name); got != want {
+			t.Errorf("Match(%q): got %v, want %v", name, got, want)
+		}
+	}
+}
+
+// A folder's matcher says what the whole list says of each path.
+func FuzzIn(f *testing.F) {
+	f.Add("/a/**/b*", "/a/x", "b1")
+	f.Add("!k", "/", "k")
+	f.Fuzz(func(t *testing.T, text, dir, name string) {
+		if strings.Contains(name, "/") || name == "" {
+			return
+		}
+		for _, parse := range []func([]string) (List, error){Parse, ParseFold} {
+			l, err := parse([]string{"*.tmp", text})
+			if err != nil {
+				return
+			}
+			in := l.In(dir)
+			want, _ := l.Match(dir + "/" + name)
+			if got := in.Match(name); got != want {
+				t.Errorf("%q in %q: got %v, want %v", name, dir, got, want)
+			}
 		}
 	})
 }
