@@ -81,11 +81,22 @@ func (r *Repository) MendIndex(ctx context.Context) (IndexReport, error) {
 func (r *Repository) adopt(ctx context.Context) (IndexReport, error) {
 	x := newIndexRepair(r, backup.Silent{})
 	x.keepGone = true
-	if err := x.run(ctx, IndexOptions{}); err != nil {
+	err := x.run(ctx, IndexOptions{})
+	switch {
+	case errors.Is(err, errStays) && ctx.Err() == nil:
+		// Some places let a backup add and not remove. What the file hid is in
+		// the index by now; the file itself is passed over.
+		_, err = r.SalvageIndex(ctx)
+		return x.report, err
+	case err != nil:
 		return x.report, fmt.Errorf("mend index: %w; `repo repair index` does it with nobody else at work", err)
 	}
 	return x.report, r.LoadIndex(ctx)
 }
+
+// errStays says that new index files are durable and an old one could not be
+// removed.
+var errStays = errors.New("an index file that is not needed any more cannot be removed")
 
 // indexRepair is one repair of the index at work.
 type indexRepair struct {
@@ -284,7 +295,7 @@ func (r *Repository) replaceIndex(ctx context.Context, old []string, batches [][
 	}
 	for _, id := range old {
 		if err := r.remove(ctx, storage.Name{Kind: storage.Index, ID: id}); err != nil && !absent(err) {
-			return err
+			return fmt.Errorf("%w: %w", errStays, err)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -235,5 +236,35 @@ func lie2(t *testing.T, st *mem.Storage) {
 	}}})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// appending is a place that lets nobody remove anything but locks.
+type appending struct{ storage.Storage }
+
+func (a appending) Remove(ctx context.Context, name storage.Name) error {
+	if name.Kind == storage.Lock {
+		return a.Storage.Remove(ctx, name)
+	}
+	return backup.ErrReadOnly
+}
+
+func TestMendIndexWhereNothingCanBeRemoved(t *testing.T) {
+	st, all := twoBackups(t)
+	change(t, st, names(t, st, storage.Index)[0], flipAt(99))
+	for range 2 {
+		r, err := repository.Open(t.Context(), appending{st}, password, cheap())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.MendIndex(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if stats := write(t, r, all); stats.DataBlobs > 0 {
+			t.Errorf("stored again: %+v", stats)
+		}
+	}
+	if got := len(names(t, st, storage.Index)); got != 3 {
+		t.Errorf("%d index files, want the two old ones and one new", got)
 	}
 }
