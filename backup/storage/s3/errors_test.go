@@ -218,3 +218,35 @@ func TestServerWithoutRanges(t *testing.T) {
 		t.Errorf("got %q, %v; want it refused", got, err)
 	}
 }
+
+// A key that may read and list is enough to restore, and says so when more is
+// asked of it.
+func TestKeyThatMayOnlyRead(t *testing.T) {
+	server := s3test.Start(t, "--iam-dir", t.TempDir())
+	settings := server.Settings(t)
+	owner := s3test.Open(t, settings)
+	if err := owner.Save(t.Context(), document, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	server.AddKey(t, "reader", "readers-secret")
+	policy := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["reader"]},
+		"Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::%[1]s", "arn:aws:s3:::%[1]s/*"]}]}`, settings.Bucket)
+	if err := s3test.Client(t, settings).SetBucketPolicy(t.Context(), settings.Bucket, policy); err != nil {
+		t.Fatal(err)
+	}
+	settings.AccessKey, settings.SecretKey = "reader", "readers-secret"
+	s := s3test.Open(t, settings)
+	if got, err := s.Load(t.Context(), document, nil, 0, -1); err != nil || string(got) != "x" {
+		t.Errorf("load: got %q, %v", got, err)
+	}
+	if got := list(t, s, storage.Pack); len(got) != 1 {
+		t.Errorf("list: got %v", got)
+	}
+	for what, err := range map[string]error{
+		"save": s.Save(t.Context(), document, []byte("x")), "remove": s.Remove(t.Context(), document), "writable": s.Writable(t.Context()),
+	} {
+		if !errors.Is(err, backup.ErrReadOnly) || !errors.Is(err, storage.ErrPermanent) {
+			t.Errorf("%s: got %v, want ErrReadOnly for good", what, err)
+		}
+	}
+}

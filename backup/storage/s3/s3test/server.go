@@ -239,6 +239,17 @@ func (s *Server) Settings(t testing.TB, options ...Option) s3.Settings {
 	return settings
 }
 
+// AddKey makes another user, who may do nothing yet. The server must have been
+// started with "--iam-dir", folder.
+func (s *Server) AddKey(t testing.TB, access, secret string) {
+	t.Helper()
+	out, err := exec.Command(find(t), "admin", "--access", AccessKey, "--secret", SecretKey, "--endpoint-url", s.Endpoint,
+		"create-user", "--access", access, "--secret", secret, "--role", "user").CombinedOutput()
+	if err != nil {
+		t.Fatalf("make a user of the S3 server: %v: %s", err, out)
+	}
+}
+
 // Client speaks to a server without our storage in between: for attackers, and
 // for what only an administrator does. Its server must not want a private
 // authority.
