@@ -44,7 +44,6 @@ func TestTenMillionBlobs(t *testing.T) {
 		{"from JSON, with little memory", "", "640MiB", 60, 700},
 	} {
 		t.Run(run.name, func(t *testing.T) {
-			//nolint:gosec // It is this very test.
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOpenBig$", "-test.v")
 			cmd.Env = append(os.Environ(), "EMRVAULT_BIG_REPOSITORY="+repo, "EMRVAULT_BIG_CACHE="+run.cache, "GOMEMLIMIT="+run.limit)
 			out, err := cmd.CombinedOutput()

@@ -29,7 +29,6 @@ func TestMillionFiles(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "repo")
 	for _, way := range []string{"write", "walk", "find", "check"} {
-		//nolint:gosec // It is this very test.
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBigFolder$", "-test.v")
 		cmd.Env = append(os.Environ(), "EMRVAULT_BIG_FOLDER="+dir, "EMRVAULT_BIG_WAY="+way)
 		out, err := cmd.CombinedOutput()

@@ -96,15 +96,18 @@ func (r *room) look(now time.Time) []held {
 		f := held{path: path, size: onDisk(info.Size()), used: info.ModTime()}
 		f.stay = filepath.Base(filepath.Dir(path)) == string(State)
 		if strings.HasPrefix(e.Name(), tempMark) {
-			if now.Sub(f.used) > leftover && os.Remove(path) == nil {
-				return nil
-			}
 			f.stay = true // it is being written
 		}
-		r.used += f.size
 		files = append(files, f)
 		return nil
 	})
+	files = slices.DeleteFunc(files, func(f held) bool {
+		left := strings.HasPrefix(filepath.Base(f.path), tempMark) && now.Sub(f.used) > leftover
+		return left && os.Remove(f.path) == nil
+	})
+	for _, f := range files {
+		r.used += f.size
+	}
 	return files
 }
 
