@@ -24,6 +24,7 @@ import (
 
 	"emrvault/appliance/locale"
 	"emrvault/backup/repository"
+	"emrvault/backup/storage/limit"
 )
 
 // Env is what the verbs need from outside. The front door may change Lang
@@ -46,7 +47,12 @@ type Env struct {
 	// Ask prompts for a password on a terminal; nil: when In is one.
 	Ask func(prompt string) (string, error)
 
-	options []repository.Option // for tests: cheap keys
+	// Limits of requests and bytes, shared by all who talk to one server; nil:
+	// each verb has its own.
+	Limits *limit.Registry
+
+	bandwidth string              // of the line, by the hour; empty: no limit
+	options   []repository.Option // for tests: cheap keys
 }
 
 // Commands lists the verbs of the wing.

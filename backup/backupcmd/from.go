@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"emrvault/backup/repository"
-	"emrvault/backup/storage/all"
 )
 
 // fromFlags name a second repository, with a password of its own.
@@ -39,11 +38,7 @@ func (f *fromFlags) password(env *Env) (string, error) {
 
 // open opens the second repository and hands it to fn.
 func (f *fromFlags) open(ctx context.Context, env *Env, fn func(*repository.Repository) error) (err error) {
-	location := f.location
-	if !isRemote(location) {
-		location = env.path(location)
-	}
-	st, err := all.Open(ctx, location, all.WithEnvironment(env.getenv))
+	st, err := env.place(ctx, f.location)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"emrvault/backup/repository"
 	"emrvault/backup/snapshot"
 	"emrvault/backup/storage"
-	"emrvault/backup/storage/all"
 )
 
 // repoFlags are those of every repo verb.
@@ -34,6 +33,7 @@ func repoCommand(env *Env) *cobra.Command {
 	p.StringVar(&f.passwordFile, "password-file", "", env.t("cli.flag.password-file"))
 	p.BoolVar(&f.json, "json", false, env.t("cli.flag.json"))
 	p.BoolVar(&f.progress, "progress", false, env.t("cli.flag.progress"))
+	p.StringVar(&env.bandwidth, "bandwidth", "", env.t("cli.flag.bandwidth"))
 	f.cache.add(cmd, env)
 	cmd.AddCommand(
 		initCommand(env, f), backupCommand(env, f), pointsCommand(env, f), lsCommand(env, f),
@@ -59,18 +59,12 @@ func (f *repoFlags) storage(ctx context.Context, env *Env) (storage.Storage, err
 	if f.location == "" {
 		return nil, usage("cli.usage.repo")
 	}
-	location := f.location
-	if !isRemote(location) {
-		location = env.path(location)
-	}
-	st, err := all.Open(ctx, location, all.WithEnvironment(env.getenv))
+	st, err := env.place(ctx, f.location)
 	if err == nil && f.dry {
 		st = newDryStorage(st)
 	}
 	return st, err
 }
-
-func isRemote(location string) bool { return len(location) > 3 && location[:3] == "s3:" }
 
 // open opens the repository and hands it to fn.
 func (f *repoFlags) open(ctx context.Context, env *Env, fn func(*repository.Repository) error) (err error) {
