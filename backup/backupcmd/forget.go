@@ -136,15 +136,25 @@ func (o *forgetFlags) check(words []string) error {
 		return usage("cli.usage.class", "word", o.class)
 	}
 	if len(words) == 0 {
-		if err := o.policy.Check(); err != nil {
-			return errors.Join(usage("cli.usage.policy"), err)
-		}
-		return nil
+		return refused(o.policy.Check())
 	}
 	if !o.policy.Empty() {
 		return usage("cli.usage.policy-and-points")
 	}
 	return nil
+}
+
+// refused says what is wrong with a policy.
+func refused(err error) error {
+	var floor *retention.FloorError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &floor):
+		return usage("cli.usage.floor", "flag", "--keep-"+strings.ReplaceAll(floor.Setting, "_", "-"), "value", floor.Value,
+			"class", string(floor.Class), "years", floor.Class.Floor())
+	}
+	return errors.Join(usage("cli.usage.policy"), err)
 }
 
 func (o *forgetFlags) spans() error {

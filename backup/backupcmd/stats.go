@@ -17,20 +17,21 @@ import (
 
 // sizes is what repo stats tells.
 type sizes struct {
-	Snapshots  int             `json:"snapshots"`
-	Logical    int64           `json:"logical_bytes"` // what restoring every snapshot would write
-	Unique     int64           `json:"unique_bytes"`  // the pieces of files they need, each once, as plaintext
-	Blobs      int64           `json:"blobs"`         // these pieces
-	Stored     int64           `json:"stored_bytes"`  // everything that lies in the repository
-	Files      int64           `json:"stored_files"`
-	Ratio      float64         `json:"ratio"`         // logical by stored
-	Data       snapshot.Volume `json:"data"`          // used pieces of files
-	Tree       snapshot.Volume `json:"tree"`          // used lists of folders
-	Shared     int64           `json:"shared_bytes"`  // of both, what several snapshots need, as stored
-	Unused     snapshot.Volume `json:"unused"`        // a prune can free it
-	Duplicates snapshot.Volume `json:"duplicates"`    // second copies; a prune can free them
-	Missing    int64           `json:"missing_blobs"` // needed, but in no pack: run a check
-	Points     []pointSize     `json:"points"`        // the newest last
+	Snapshots   int             `json:"snapshots"`
+	Checkpoints int             `json:"checkpoints"`   // of unfinished backups
+	Logical     int64           `json:"logical_bytes"` // what restoring every snapshot would write
+	Unique      int64           `json:"unique_bytes"`  // the pieces of files they need, each once, as plaintext
+	Blobs       int64           `json:"blobs"`         // these pieces
+	Stored      int64           `json:"stored_bytes"`  // everything that lies in the repository
+	Files       int64           `json:"stored_files"`
+	Ratio       float64         `json:"ratio"`         // logical by stored
+	Data        snapshot.Volume `json:"data"`          // used pieces of files
+	Tree        snapshot.Volume `json:"tree"`          // used lists of folders
+	Shared      int64           `json:"shared_bytes"`  // of both, what several snapshots need, as stored
+	Unused      snapshot.Volume `json:"unused"`        // a prune can free it
+	Duplicates  snapshot.Volume `json:"duplicates"`    // second copies; a prune can free them
+	Missing     int64           `json:"missing_blobs"` // needed, but in no pack: run a check
+	Points      []pointSize     `json:"points"`        // the newest last
 }
 
 // pointSize is where the bytes of one snapshot are.
@@ -72,23 +73,23 @@ func runStats(ctx context.Context, env *Env, f *repoFlags, every bool) error {
 }
 
 func measure(ctx context.Context, repo *repository.Repository) (*sizes, error) {
-	list, err := snapshot.List(ctx, repo, snapshot.Filter{})
+	list, checkpoints, err := snapshot.ListAll(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
 	if err := repo.LoadIndex(ctx); err != nil { // after the list: what it names is in the index by then
 		return nil, err
 	}
-	u, err := snapshot.Measure(ctx, repo, list)
+	u, err := snapshot.Measure(ctx, repo, slices.Concat(list, checkpoints))
 	if err != nil {
 		return nil, err
 	}
 	s := &sizes{
-		Snapshots: len(list), Unique: u.Data.Plain, Blobs: u.Data.Blobs, Data: u.Data, Tree: u.Tree,
+		Snapshots: len(list), Checkpoints: len(checkpoints), Unique: u.Data.Plain, Blobs: u.Data.Blobs, Data: u.Data, Tree: u.Tree,
 		Shared: u.SharedBytes, Unused: u.Unused, Duplicates: u.Duplicates, Missing: u.Missing, Points: make([]pointSize, len(list)),
 	}
-	for i, share := range u.Shares {
-		sn := list[i]
+	for i, sn := range list {
+		share := u.Shares[i]
 		s.Logical += share.Logical
 		s.Points[i] = pointSize{sn.ID, sn.Time, sn.Hostname, sn.Tags, sn.Paths, share.Logical, share.Files, share.UniqueBytes}
 	}

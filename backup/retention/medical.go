@@ -37,6 +37,24 @@ func (c Class) Floor() int {
 	return 0
 }
 
+// FloorError names the setting that is below what a class demands. It wraps
+// backup.ErrInvalid.
+type FloorError struct {
+	Setting string // yearly or within_yearly
+	Value   string
+	Class   Class
+}
+
+// Error names the setting, the floor and the way out.
+func (e *FloorError) Error() string {
+	years := e.Class.Floor()
+	return fmt.Sprintf("%s: %s is below the %d years that %s records must be kept; leave it out, or raise it to %d years",
+		e.Setting, e.Value, years, e.Class, years)
+}
+
+// Unwrap makes errors.Is find backup.ErrInvalid.
+func (e *FloorError) Unwrap() error { return backup.ErrInvalid }
+
 // checkClass refuses rules that look as if they could go below the floor:
 // whoever writes "yearly: 5" beside a class believes that the sixth year goes.
 func (p Policy) checkClass() error {
@@ -47,11 +65,9 @@ func (p Policy) checkClass() error {
 	case floor == 0:
 		return fmt.Errorf("class %q: write outpatient or inpatient: %w", string(p.Class), backup.ErrInvalid)
 	case p.Yearly > 0 && p.Yearly < floor:
-		return fmt.Errorf("yearly: %d years are below the %d that %s records must be kept; leave it out or write at least %d: %w",
-			p.Yearly, floor, p.Class, floor, backup.ErrInvalid)
+		return &FloorError{Setting: "yearly", Value: fmt.Sprint(p.Yearly), Class: p.Class}
 	case p.WithinYearly != (Span{}) && p.WithinYearly.shorter(floor):
-		return fmt.Errorf("within_yearly: %s is below the %d years that %s records must be kept; leave it out or write at least %dy: %w",
-			p.WithinYearly, floor, p.Class, floor, backup.ErrInvalid)
+		return &FloorError{Setting: "within_yearly", Value: p.WithinYearly.String(), Class: p.Class}
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ type writing struct {
 	lock  *repository.Lock
 	tree  blob.ID
 	files map[blob.ID][]byte
+	check string // its checkpoint, if it has left one
 }
 
 func newLife(t *testing.T, seed uint64) *life {
@@ -127,6 +128,12 @@ func (l *life) begin() {
 		w.tree = outer.ID
 		return err
 	}))
+	if l.random.IntN(3) == 0 {
+		sn := &snapshot.Snapshot{Tree: w.tree, Paths: []string{"/"}, Tags: []string{snapshot.CheckpointTag}}
+		l.fatal(snapshot.Save(w.lock.Context(), w.repo, sn))
+		w.check = sn.ID
+		l.met["checkpoint"]++
+	}
 	l.live = append(l.live, w)
 }
 
@@ -148,6 +155,9 @@ func (l *life) commit() {
 	}
 	sn := &snapshot.Snapshot{Tree: w.tree, Paths: []string{"/"}}
 	l.fatal(snapshot.Save(w.lock.Context(), w.repo, sn))
+	if w.check != "" {
+		l.fatal(snapshot.Remove(w.lock.Context(), w.repo, w.check))
+	}
 	l.fatal(w.lock.Unlock())
 	l.model[sn.ID] = w.files
 	l.met["backup"]++
@@ -332,7 +342,7 @@ func TestPruneAmongOthers(t *testing.T) {
 		})
 	}
 	t.Logf("%v", met)
-	for _, what := range []string{"backup", "dead backup", "forget", "repair index", "pruned", "stopped", "postponed switch", "postponed remove", "rescued"} {
+	for _, what := range []string{"backup", "checkpoint", "dead backup", "forget", "repair index", "pruned", "stopped", "postponed switch", "postponed remove", "rescued"} {
 		if met[what] == 0 && !testing.Short() {
 			t.Errorf("%s never happened: the lives are too poor", what)
 		}
@@ -355,4 +365,41 @@ func (l *life) end() {
 	l.fatal(repo.CheckStore(l.t.Context(), repository.CheckOptions{ReadData: true}, func(f repository.Finding) {
 		l.t.Errorf("afterwards: %s", f)
 	}, nil))
+}
+
+// fading is a storage from which a snapshot goes right after it was listed.
+type fading struct {
+	*mem.Storage
+	id   string
+	keep bool // it is listed still
+}
+
+func (s *fading) List(ctx context.Context, kind storage.Kind, fn func(storage.Info) error) error {
+	err := s.Storage.List(ctx, kind, fn)
+	if name := (storage.Name{Kind: kind, ID: s.id}); err == nil && kind == storage.Snapshot {
+		if _, statErr := s.Stat(ctx, name); statErr == nil {
+			return s.Remove(ctx, name)
+		} else if s.keep {
+			return fn(storage.Info{Name: name})
+		}
+	}
+	return err
+}
+
+// A backup that ends while a prune looks removes its checkpoint; a snapshot
+// that is still listed and cannot be read is damage.
+func TestUsedPassesOverACheckpointThatGoes(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		l := newLife(t, 1)
+		l.begin()
+		l.begin()
+		l.commit()
+		l.commit()
+		going := slices.Sorted(maps.Keys(l.model))[0]
+		repo := l.open(&fading{l.st, going, keep})
+		l.fatal(repo.LoadIndex(t.Context()))
+		if used, err := snapshot.Used(t.Context(), repo); errors.Is(err, backup.ErrDamaged) != keep || !keep && used.Len() < 3 {
+			t.Errorf("still listed %v: got %d blobs, %v", keep, used.Len(), err)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"emrvault/backup"
@@ -11,10 +12,9 @@ import (
 	"emrvault/backup/repository/blob"
 )
 
-// Used gives every blob that some snapshot needs. A snapshot or tree that
-// cannot be read is an error: what it needs would be taken for waste. So is
-// one that was listed and cannot be found; nobody removes any while a caller
-// holds a lock.
+// Used gives every blob that some snapshot needs, those of unfinished backups
+// too. A snapshot or tree that cannot be read is an error: what it needs would
+// be taken for waste. So is one that is listed and cannot be found.
 func Used(ctx context.Context, repo *repository.Repository) (*blob.Set, error) {
 	n := &needs{repo: repo}
 	if err := n.List(ctx); err != nil {
@@ -57,12 +57,29 @@ func (n *needs) List(ctx context.Context) error {
 	}
 	read, err := loadAll(ctx, n.repo, fresh)
 	if err == nil && len(read) < len(fresh) {
-		err = fmt.Errorf("%d of %d snapshots vanished while they were read: %w", len(fresh)-len(read), len(fresh), backup.ErrDamaged)
+		err = n.gone(ctx, fresh, read)
 	}
 	if err = errors.Join(context.Cause(ctx), err); err != nil {
 		return fmt.Errorf("find used blobs: %w", err)
 	}
 	n.list = append(list, read...)
+	return nil
+}
+
+// gone looks for snapshots that were listed and could not be found. A backup
+// that has come to its end removes its checkpoint, and that is no longer listed
+// then; anything else is damage.
+func (n *needs) gone(ctx context.Context, ids []string, read []*Snapshot) error {
+	left, err := names(ctx, n.repo)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		found := slices.ContainsFunc(read, func(s *Snapshot) bool { return s.ID == id })
+		if !found && slices.Contains(left, id) {
+			return fmt.Errorf("snapshot %s is listed and cannot be found: %w", short(id), backup.ErrDamaged)
+		}
+	}
 	return nil
 }
 
