@@ -67,7 +67,11 @@ func forge(t *testing.T, repo *repository.Repository, trees ...string) *snapshot
 
 // node is the JSON of one entry.
 func node(name, kind, rest string) string {
-	return fmt.Sprintf(`{"name":%q,"type":%q,"mode":420,"mtime":"2026-01-02T03:04:05Z","atime":"2026-01-02T03:04:05Z","ctime":"2026-01-02T03:04:05Z","uid":0,"gid":0,%s}`, name, kind, rest)
+	mode := uint32(0o644)
+	if kind == "dir" {
+		mode = uint32(fs.ModeDir | 0o755)
+	}
+	return fmt.Sprintf(`{"name":%q,"type":%q,"mode":%d,"mtime":"2026-01-02T03:04:05Z","atime":"2026-01-02T03:04:05Z","ctime":"2026-01-02T03:04:05Z","uid":0,"gid":0,%s}`, name, kind, mode, rest)
 }
 
 func evil() string { return fmt.Sprintf(`"size":4,"content":["%s"]`, blob.Hash([]byte("evil"))) }
@@ -300,7 +304,7 @@ func TestVerifyNotices(t *testing.T) {
 		{"type", func(d string) error { return errors.Join(os.Remove(d+"/a"), os.Mkdir(d+"/a", 0o755)) }},
 		{"size", func(d string) error { return os.WriteFile(d+"/a", []byte("content!"), 0o644) }},
 		{"content", func(d string) error { return os.WriteFile(d+"/a", []byte("Content"), 0o644) }},
-		{"mode", func(d string) error { return os.Chmod(d+"/a", 0o600) }},
+		{"mode", func(d string) error { return os.Chmod(d+"/a", 0o604) }},
 		{"time", func(d string) error { return os.Chtimes(d+"/a", at, at) }},
 		{"target", func(d string) error { return errors.Join(os.Remove(d+"/l"), os.Symlink("b", d+"/l")) }},
 	} {

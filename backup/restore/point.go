@@ -55,6 +55,8 @@ func (p *point) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 
 // Restore writes the folder or file at path below dir.
 func (p *point) Restore(ctx context.Context, path, dir string, progress backup.Progress) error {
-	_, err := Run(ctx, p.repo, p.sn, Options{Target: dir, Subtree: path, AllowNotEmpty: true, Progress: progress})
+	_, err := Run(ctx, p.repo, p.sn, Options{
+		Target: dir, Subtree: path, AllowNotEmpty: true, Unmarked: true, Progress: progress,
+	})
 	return err
 }
