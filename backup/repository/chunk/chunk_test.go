@@ -227,6 +227,8 @@ func TestRuleFor(t *testing.T) {
 		{"DUMP.SQL", "database"},
 		{"/var/lib/mysql/emr/patient.ibd", "database"},
 		{`C:\data\emr.MDF`, "database"},
+		{"/vm/pacs.QCOW2", "database"},
+		{"mail/archive.pst", "database"},
 		{"/srv/emr/scan.tif", "default"},
 		{"db", "default"},
 		{"", "default"},
