@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,12 +35,15 @@ const aDay = 24 * time.Hour
 type readDates struct {
 	*mem.Storage
 	now  time.Time
+	mu   sync.Mutex
 	last map[string]time.Time
 }
 
 func (s *readDates) Load(ctx context.Context, name storage.Name, buf []byte, offset, length int64) ([]byte, error) {
 	if name.Kind == storage.Pack && s.last != nil {
+		s.mu.Lock()
 		s.last[name.ID] = s.now
+		s.mu.Unlock()
 	}
 	return s.Storage.Load(ctx, name, buf, offset, length)
 }
