@@ -20,7 +20,7 @@
 // removed after everything else, says which restore is under way. What stands
 // there with the size and time of the snapshot is right, as the time is set
 // last; of a large file that is not, only the wrong pieces are written. After a
-// new start of the machine sizes and times prove nothing, because the disk may
+// new start of the machine, or a new mount, sizes and times prove nothing, because the disk may
 // have got them without the content: then the hashes of the pieces decide.
 //
 // A repository may have been made by anybody. Whatever its trees say, nothing

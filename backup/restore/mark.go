@@ -23,13 +23,14 @@ var errMark = errors.New("that name marks a restore under way")
 //
 // Files get their time last, so size and time of a half-written file do not
 // match. That holds for what the kernel knows. After a power cut the disk may
-// have the time and not the content; a mark from before the machine was
-// started therefore means that only content proves a file.
+// have the time and not the content, just as when a disk was pulled out; a mark
+// from before the machine was started or the disk was mounted therefore means
+// that only content proves a file.
 type markText struct {
 	Repository string    `json:"repository"`
 	Snapshot   string    `json:"snapshot"`
 	Subtree    string    `json:"subtree,omitempty"`
-	Boot       string    `json:"boot"` // of the machine; empty where it cannot be told
+	Era        string    `json:"era"` // since the start of the machine; empty where it cannot be told
 	Began      time.Time `json:"began"`
 }
 
@@ -60,7 +61,7 @@ func openRoot(target string) (*os.Root, error) {
 // or an earlier run of the same restore left it.
 func (r *run) enter(root *os.Root) (*mark, error) {
 	want := markText{
-		Repository: r.repo.ID(), Snapshot: r.sn.ID, Subtree: r.opts.Subtree, Boot: bootID(), Began: time.Now().UTC(),
+		Repository: r.repo.ID(), Snapshot: r.sn.ID, Subtree: r.opts.Subtree, Era: era(root), Began: time.Now().UTC(),
 	}
 	old, found, err := readMark(root)
 	if err != nil {
@@ -74,7 +75,7 @@ func (r *run) enter(root *os.Root) (*mark, error) {
 	}
 	if ours {
 		r.result.Resumed, r.resume = true, true
-		r.doubt = old.Boot == "" || old.Boot != want.Boot
+		r.doubt = old.Era == "" || old.Era != want.Era
 	}
 	r.doubt = r.doubt || r.opts.Verify
 	if r.opts.Temporary || r.opts.Unmarked {

@@ -28,11 +28,23 @@ func syncDir(root *os.Root) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// bootID names the time since the machine was started.
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+// era names the time since the machine was started and the target's file system
+// was mounted: as long as both go on, what was written is in memory or on disk.
+// It is empty where that cannot be told.
+func era(root *os.Root) string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(id))
+	dir, err := root.Open(".")
+	if err != nil {
+		return ""
+	}
+	defer dir.Close() // only asked
+	var st unix.Statx_t
+	err = unix.Statx(int(dir.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &st)
+	if err != nil || st.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
+		st.Mnt_id = 0 // before Linux 6.8 numbers of mounts are used again
+	}
+	return fmt.Sprintf("%s/%d", strings.TrimSpace(string(boot)), st.Mnt_id)
 }

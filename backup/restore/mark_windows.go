@@ -8,5 +8,5 @@ func hold(*os.File) error { return nil }
 // syncDir does nothing: NTFS keeps names in its journal.
 func syncDir(*os.Root) error { return nil }
 
-// bootID is not told: what an unfinished restore left is always read.
-func bootID() string { return "" }
+// era is not told; what an unfinished restore left is always read.
+func era(*os.Root) string { return "" }

@@ -260,7 +260,7 @@ func TestTimesOfAnEarlierBootProveNothing(t *testing.T) {
 	info := stat(t, name)
 	must(t, os.WriteFile(name, make([]byte, info.Size()), 0o644))
 	must(t, os.Chtimes(name, info.ModTime(), info.ModTime()))
-	text := fmt.Sprintf(`{"repository":%q,"snapshot":%q,"subtree":%q,"boot":"another"}`, repo.ID(), sn.ID, src)
+	text := fmt.Sprintf(`{"repository":%q,"snapshot":%q,"subtree":%q,"era":"another"}`, repo.ID(), sn.ID, src)
 	write(t, filepath.Join(target, mark), []byte(text))
 	res, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: target, Subtree: src})
 	if err != nil || !res.Resumed {
