@@ -87,7 +87,7 @@ func (p Plan) checkSchedule(site *time.Location) error {
 }
 
 func (p Plan) checkKeep(*time.Location) error {
-	counts := []int{p.Keep.Last, p.Keep.Daily, p.Keep.Weekly, p.Keep.Monthly, p.Keep.Yearly}
+	counts := []int{p.Keep.Last, p.Keep.Hourly, p.Keep.Daily, p.Keep.Weekly, p.Keep.Monthly, p.Keep.Yearly}
 	sum := 0
 	for _, n := range counts {
 		if n < 0 || n > 100000 {
@@ -97,6 +97,9 @@ func (p Plan) checkKeep(*time.Location) error {
 	}
 	if sum == 0 {
 		return invalid("keep", "plan.invalid.keep.nothing")
+	}
+	if floor := p.Keep.Class.Floor(); p.Keep.Class != "" && (floor == 0 || p.Keep.Yearly > 0 && p.Keep.Yearly < floor) {
+		return invalid("keep", "plan.invalid.keep.class", "class", p.Keep.Class, "value", p.Keep.Yearly, "floor", floor)
 	}
 	return nil
 }
@@ -196,6 +199,9 @@ func (b *Book) prepare(tx *store.Tx, p Plan, self int64) (Plan, error) {
 		return p, &FieldError{Field: "repository", Err: err}
 	}
 	p.RepositoryID = repository.ID
+	if p.SecondID, err = b.second(tx, p); err != nil {
+		return p, &FieldError{Field: "second", Err: err}
+	}
 	if other, err := Named(tx, p.Name); err == nil && other.ID != self {
 		return p, &FieldError{Field: "name", Err: errs.New(errs.Conflict, "plan.taken", "name", p.Name)}
 	} else if err != nil && errs.KindOf(err) != errs.NotFound {
@@ -206,6 +212,18 @@ func (b *Book) prepare(tx *store.Tx, p Plan, self int64) (Plan, error) {
 	}
 	p.NextDue, p.NextDrill, err = NextTimes(p, tx.Now, b.site)
 	return p, err
+}
+
+// second finds the repository of the second copy, 0 when there is to be none.
+func (b *Book) second(tx *store.Tx, p Plan) (int64, error) {
+	switch p.Second {
+	case "":
+		return 0, nil
+	case p.Repository:
+		return 0, errs.New(errs.Invalid, "plan.invalid.second", "name", p.Second)
+	}
+	r, err := RepositoryNamed(tx, p.Second)
+	return r.ID, err
 }
 
 // ownTag refuses a tag that another plan of the same repository uses: in the

@@ -20,6 +20,7 @@ type File struct {
 	Title      string      `yaml:"title,omitempty"`
 	Repository string      `yaml:"repository"`
 	Location   string      `yaml:"location,omitempty"` // where to make the repository when there is none of that name
+	Second     string      `yaml:"second,omitempty"`   // name of the repository to which every point is copied
 	Source     source.Spec `yaml:"source"`
 	Schedule   string      `yaml:"schedule,omitempty"`
 	Zone       string      `yaml:"zone,omitempty"`
@@ -80,7 +81,7 @@ func unreadable(detail string) error {
 // Plan is the plan a file describes.
 func (f File) Plan() Plan {
 	return Plan{
-		Name: f.Name, Title: f.Title, Source: f.Source, Repository: f.Repository, Schedule: f.Schedule,
+		Name: f.Name, Title: f.Title, Source: f.Source, Repository: f.Repository, Second: f.Second, Schedule: f.Schedule,
 		Zone: f.Zone, Keep: f.Keep, Drill: f.Drill, RTO: f.RTO, RPO: f.RPO, Enabled: f.Enabled,
 	}
 }
@@ -88,7 +89,7 @@ func (f File) Plan() Plan {
 // File is the plan as its file; `plan show --file` prints it.
 func (p Plan) File() File {
 	return File{
-		Name: p.Name, Title: p.Title, Repository: p.Repository, Source: p.Source, Schedule: p.Schedule,
+		Name: p.Name, Title: p.Title, Repository: p.Repository, Second: p.Second, Source: p.Source, Schedule: p.Schedule,
 		Zone: p.Zone, Keep: p.Keep, Drill: p.Drill, RTO: p.RTO, RPO: p.RPO, Enabled: p.Enabled,
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Policy is the keep policy as package retention understands it.
 func (k Keep) Policy() retention.Policy {
-	return retention.Policy{Last: k.Last, Daily: k.Daily, Weekly: k.Weekly, Monthly: k.Monthly, Yearly: k.Yearly}
+	return retention.Policy{Class: k.Class, Last: k.Last, Hourly: k.Hourly, Daily: k.Daily, Weekly: k.Weekly, Monthly: k.Monthly, Yearly: k.Yearly}
 }
 
 // Judge says of each live point of a plan, newest first, whether the policy

@@ -16,18 +16,20 @@ package plan
 import (
 	"time"
 
+	"emrvault/backup/retention"
 	"emrvault/backup/source"
 )
 
 // Plan 备份计划 says what is protected, where to, when, and for how long.
 type Plan struct {
 	ID         int64       `json:"id"`
-	Name       string      `json:"name"`       // unique; what verbs and links say
-	Title      string      `json:"title"`      // what people read; the name when empty
-	Source     source.Spec `json:"source"`     // its name is the plan's when left empty
-	Repository string      `json:"repository"` // name of the repository
-	Schedule   string      `json:"schedule"`   // cron words; empty: by hand only
-	Zone       string      `json:"zone"`       // IANA name; empty: the site's
+	Name       string      `json:"name"`             // unique; what verbs and links say
+	Title      string      `json:"title"`            // what people read; the name when empty
+	Source     source.Spec `json:"source"`           // its name is the plan's when left empty
+	Repository string      `json:"repository"`       // name of the repository
+	Second     string      `json:"second,omitempty"` // name of the repository to which every point is copied; empty: none
+	Schedule   string      `json:"schedule"`         // cron words; empty: by hand only
+	Zone       string      `json:"zone"`             // IANA name; empty: the site's
 	Keep       Keep        `json:"keep"`
 	Drill      DrillRule   `json:"drill"`
 	RTO        Duration    `json:"rto"` // target, 0: none
@@ -35,6 +37,7 @@ type Plan struct {
 	Enabled    bool        `json:"enabled"`
 
 	RepositoryID int64     `json:"-"`
+	SecondID     int64     `json:"-"`
 	NextDue      time.Time `json:"next_due,omitzero"`   // zero: nothing due
 	NextDrill    time.Time `json:"next_drill,omitzero"` // zero: nothing due
 	Missed       int       `json:"missed"`              // runs that never began, since the last good one
@@ -72,11 +75,13 @@ func (p Plan) Location(site *time.Location) *time.Location {
 // Keep 保留策略 says how many points of each kind stay. Zero keeps none of the
 // kind; the policy as a whole must keep something.
 type Keep struct {
-	Last    int `json:"last,omitempty" yaml:"last,omitempty"`
-	Daily   int `json:"daily,omitempty" yaml:"daily,omitempty"`
-	Weekly  int `json:"weekly,omitempty" yaml:"weekly,omitempty"`
-	Monthly int `json:"monthly,omitempty" yaml:"monthly,omitempty"`
-	Yearly  int `json:"yearly,omitempty" yaml:"yearly,omitempty"`
+	Class   retention.Class `json:"class,omitempty" yaml:"class,omitempty"` // of the records; its floor holds beside all numbers
+	Last    int             `json:"last,omitempty" yaml:"last,omitempty"`
+	Hourly  int             `json:"hourly,omitempty" yaml:"hourly,omitempty"`
+	Daily   int             `json:"daily,omitempty" yaml:"daily,omitempty"`
+	Weekly  int             `json:"weekly,omitempty" yaml:"weekly,omitempty"`
+	Monthly int             `json:"monthly,omitempty" yaml:"monthly,omitempty"`
+	Yearly  int             `json:"yearly,omitempty" yaml:"yearly,omitempty"`
 }
 
 // DrillRule says when points are proven and what is asked of them.

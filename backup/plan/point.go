@@ -37,6 +37,8 @@ type Point struct {
 	Drill    string       `json:"drill,omitempty"` // number of the drill that says so
 	Failed   bool         `json:"failed"`          // its last drill failed
 
+	Copies string `json:"copies,omitempty"` // names of other repositories that hold it too
+
 	ExpiredAt time.Time `json:"expired_at,omitzero"`
 	Expired   []Note    `json:"expired,omitempty"` // why it went
 	Kept      []Note    `json:"kept,omitempty"`    // why it stays; computed for lists of one plan

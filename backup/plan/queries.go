@@ -15,17 +15,24 @@ import (
 const repositoryColumns = `
 	r.id, r.name, r.location, r.repository, r.box_key, r.sheet, r.sheet_at, r.sheet_key, r.sheet_new,
 	r.checked_at, r.check_state, r.check_deep, r.findings, r.free, r.total, r.space_at, r.created,
-	(SELECT count(*) FROM plan p WHERE p.repository = r.id AND p.removed IS NULL),
+	r.settings, r.secret_key, r.probe, r.probed_at, r.care, r.care_at, r.next_care,
+	(SELECT count(*) FROM plan p WHERE r.id IN (p.repository, p.second) AND p.removed IS NULL),
 	(SELECT count(*) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL),
 	(SELECT coalesce(sum(t.added), 0) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL)`
 
 func scanRepository(scan func(...any) error) (r Repository, err error) {
-	var sheetAt, checkedAt, spaceAt, created store.Time
+	var sheetAt, checkedAt, spaceAt, created, probedAt, careAt, nextCare store.Time
+	var settings, care string
 	err = scan(&r.ID, &r.Name, &r.Location, &r.Repository, &r.BoxKey, &r.Sheet, &sheetAt, &r.SheetKey, &r.SheetNew,
 		&checkedAt, &r.CheckState, &r.CheckDeep, &r.Findings, &r.Free, &r.Total, &spaceAt, &created,
+		&settings, &r.SecretKey, &r.Probe, &probedAt, &care, &careAt, &nextCare,
 		&r.Plans, &r.Points, &r.Stored)
+	if err != nil {
+		return r, err
+	}
 	r.SheetAt, r.CheckedAt, r.SpaceAt, r.Created = sheetAt.Time, checkedAt.Time, spaceAt.Time, created.Time
-	return r, err
+	r.ProbedAt, r.CareAt, r.NextCare = probedAt.Time, careAt.Time, nextCare.Time
+	return r, errors.Join(json.Unmarshal([]byte(settings), &r.Settings), json.Unmarshal([]byte(care), &r.Care))
 }
 
 func repositories(tx *store.Tx, where string, args ...any) (list []Repository, err error) {
@@ -67,10 +74,15 @@ func RepositoryByID(tx *store.Tx, id int64) (Repository, error) {
 
 // InsertRepository writes a new repository down and gives its row.
 func InsertRepository(tx *store.Tx, r Repository) (int64, error) {
+	settings, err := json.Marshal(r.Settings)
+	if err != nil {
+		return 0, fmt.Errorf("write settings of repository %s: %w", r.Name, err)
+	}
 	id, err := tx.Insert(`
-		INSERT INTO repository (name, location, repository, box_key, created)
-		VALUES (?, ?, ?, ?, ?)`,
-		r.Name, r.Location, r.Repository, r.BoxKey, store.Stamp(tx.Now))
+		INSERT INTO repository (name, location, repository, box_key, settings, secret_key, probe, probed_at, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Name, r.Location, r.Repository, r.BoxKey, string(settings), r.SecretKey, r.Probe,
+		store.Time{Time: r.ProbedAt}, store.Stamp(tx.Now))
 	if err != nil {
 		return 0, fmt.Errorf("write repository %s: %w", r.Name, err)
 	}
@@ -101,6 +113,39 @@ func SetCheck(tx *store.Tx, repository int64, state string, deep bool, findings 
 	return wrap(err, "write check of repository %d", repository)
 }
 
+// SetSettings notes how a place is to be reached and looked after, and under
+// which name its secret is sealed.
+func SetSettings(tx *store.Tx, repository int64, settings StorageSettings, secretKey string) error {
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return fmt.Errorf("write settings of repository %d: %w", repository, err)
+	}
+	_, err = tx.Change(`UPDATE repository SET settings = ?, secret_key = ? WHERE id = ?`, string(text), secretKey, repository)
+	return wrap(err, "write settings of repository %d", repository)
+}
+
+// SetProbe notes what a place said it can do, as JSON.
+func SetProbe(tx *store.Tx, repository int64, report string) error {
+	_, err := tx.Change(`UPDATE repository SET probe = ?, probed_at = ? WHERE id = ?`, report, store.Stamp(tx.Now), repository)
+	return wrap(err, "write probe of repository %d", repository)
+}
+
+// SetCare notes how a repository was found when it was looked after.
+func SetCare(tx *store.Tx, repository int64, care Care) error {
+	text, err := json.Marshal(care)
+	if err != nil {
+		return fmt.Errorf("write care of repository %d: %w", repository, err)
+	}
+	_, err = tx.Change(`UPDATE repository SET care = ?, care_at = ? WHERE id = ?`, string(text), store.Stamp(tx.Now), repository)
+	return wrap(err, "write care of repository %d", repository)
+}
+
+// SetNextCare notes when a repository is to be looked after next.
+func SetNextCare(tx *store.Tx, repository int64, at time.Time) error {
+	_, err := tx.Change(`UPDATE repository SET next_care = ? WHERE id = ?`, store.Time{Time: at}, repository)
+	return wrap(err, "write next care of repository %d", repository)
+}
+
 // SetSpace notes the room there is where a repository rests.
 func SetSpace(tx *store.Tx, repository int64, free, total uint64) error {
 	_, err := tx.Change(`UPDATE repository SET free = ?, total = ?, space_at = ? WHERE id = ?`,
@@ -110,13 +155,15 @@ func SetSpace(tx *store.Tx, repository int64, free, total uint64) error {
 
 const planColumns = `
 	p.id, p.name, p.title, p.source, p.repository, r.name, p.schedule, p.zone, p.keep, p.drill,
-	p.rto, p.rpo, p.enabled, p.next_due, p.next_drill, p.missed, p.created, p.changed`
+	p.rto, p.rpo, p.enabled, p.next_due, p.next_drill, p.missed, p.created, p.changed,
+	coalesce(p.second, 0), coalesce(s.name, '')`
 
 func scanPlan(scan func(...any) error) (p Plan, err error) {
 	var spec, keep, drill, rto, rpo string
 	var due, drillDue, created, changed store.Time
 	err = scan(&p.ID, &p.Name, &p.Title, &spec, &p.RepositoryID, &p.Repository, &p.Schedule, &p.Zone,
-		&keep, &drill, &rto, &rpo, &p.Enabled, &due, &drillDue, &p.Missed, &created, &changed)
+		&keep, &drill, &rto, &rpo, &p.Enabled, &due, &drillDue, &p.Missed, &created, &changed,
+		&p.SecondID, &p.Second)
 	if err != nil {
 		return p, err
 	}
@@ -134,7 +181,8 @@ func plans(tx *store.Tx, where string, args ...any) (list []Plan, err error) {
 	if where == "" {
 		where = `p.removed IS NULL`
 	}
-	query := `SELECT ` + planColumns + ` FROM plan p JOIN repository r ON r.id = p.repository WHERE ` + where + ` ORDER BY p.name`
+	query := `SELECT ` + planColumns + ` FROM plan p
+		JOIN repository r ON r.id = p.repository LEFT JOIN repository s ON s.id = p.second WHERE ` + where + ` ORDER BY p.name`
 	err = tx.Each(func(scan func(...any) error) error {
 		p, err := scanPlan(scan)
 		list = append(list, p)
@@ -196,7 +244,15 @@ func planRow(p Plan) ([]any, error) {
 		return nil, fmt.Errorf("write drill rule of plan %s: %w", p.Name, err)
 	}
 	return []any{p.Name, p.Title, string(spec), p.RepositoryID, p.Schedule, p.Zone, string(keep), string(drill),
-		words(p.RTO), words(p.RPO), p.Enabled, store.Time{Time: p.NextDue}, store.Time{Time: p.NextDrill}}, nil
+		words(p.RTO), words(p.RPO), p.Enabled, store.Time{Time: p.NextDue}, store.Time{Time: p.NextDrill}, second(p)}, nil
+}
+
+// second is the place of the second copy, NULL without one.
+func second(p Plan) any {
+	if p.SecondID == 0 {
+		return nil
+	}
+	return p.SecondID
 }
 
 func words(d Duration) string {
@@ -214,8 +270,8 @@ func insertPlan(tx *store.Tx, p Plan) (int64, error) {
 	now := store.Stamp(tx.Now)
 	id, err := tx.Insert(`
 		INSERT INTO plan (name, title, source, repository, schedule, zone, keep, drill,
-			rto, rpo, enabled, next_due, next_drill, created, changed)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(row, now, now)...)
+			rto, rpo, enabled, next_due, next_drill, second, created, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append(row, now, now)...)
 	return id, wrap(err, "write plan %s", p.Name)
 }
 
@@ -226,7 +282,7 @@ func updatePlan(tx *store.Tx, p Plan) error {
 	}
 	_, err = tx.Change(`
 		UPDATE plan SET name = ?, title = ?, source = ?, repository = ?, schedule = ?, zone = ?, keep = ?,
-			drill = ?, rto = ?, rpo = ?, enabled = ?, next_due = ?, next_drill = ?, changed = ?
+			drill = ?, rto = ?, rpo = ?, enabled = ?, next_due = ?, next_drill = ?, second = ?, changed = ?
 		WHERE id = ?`, append(row, store.Stamp(tx.Now), p.ID)...)
 	return wrap(err, "write plan %s", p.Name)
 }

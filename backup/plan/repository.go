@@ -32,7 +32,15 @@ type Repository struct {
 	SpaceAt time.Time `json:"space_at,omitzero"`
 	Created time.Time `json:"created"`
 
-	Plans  int   `json:"plans"`  // how many plans write there
+	Settings  StorageSettings `json:"settings"`
+	SecretKey string          `json:"-"` // name of the sealed secret of the access key; empty: none
+	Probe     string          `json:"-"` // JSON of what the place said it can do; empty: never asked
+	ProbedAt  time.Time       `json:"probed_at,omitzero"`
+	Care      Care            `json:"care"`
+	CareAt    time.Time       `json:"care_at,omitzero"`
+	NextCare  time.Time       `json:"next_care,omitzero"` // zero: as soon as the scheduler looks
+
+	Plans  int   `json:"plans"`  // how many plans write or copy there
 	Points int   `json:"points"` // how many live points rest there
 	Stored int64 `json:"stored"` // bytes the live points have added
 }
