@@ -116,7 +116,7 @@ func (l *listing) note(d *directory, device uint64) {
 		l.devices[device] = true
 		return
 	}
-	switch uint32(st.Type) { //nolint:gosec // a magic number of 32 bits
+	switch uint32(st.Type) {
 	case unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC,
 		unix.FUSE_SUPER_MAGIC, unix.V9FS_MAGIC, unix.NCP_SUPER_MAGIC:
 		l.devices[device] = true

@@ -68,19 +68,6 @@ func (d *directory) Close() error { return d.f.Close() }
 
 func (d *directory) names() ([]string, error) { return d.f.Readdirnames(-1) }
 
-func (d *directory) stat(name string) (*snapshot.Node, error) {
-	var st unix.Stat_t
-	for {
-		err := unix.Fstatat(int(d.f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if err == nil {
-			return nodeOf(&st)
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return nil, fmt.Errorf("look at it: %w", err)
-		}
-	}
-}
-
 // file is a file being read. It is a bare descriptor: what an os.File does to
 // wait for pipes and connections costs two system calls more for each file.
 type file struct {
