@@ -8,8 +8,14 @@
 // A folder's tree is stored as soon as the last node in it is known, so only
 // the folders at work are in memory.
 //
+// A folder in which nothing has changed costs less still. Room recall keeps a
+// book of the last snapshot on this machine; where a look at a folder shows what
+// the book says, its tree stays as it is. docs/design/archive.md tells why that
+// may be believed.
+//
 // What becomes durable becomes so in this order: packs, index, snapshot. The
 // snapshot is read back by its id before Run calls it done. Whatever ends the
 // work earlier leaves packs that nobody names, and the next prune collects
-// them; nothing half done ever looks like a recovery point.
+// them; nothing half done ever looks like a recovery point. Every few minutes a
+// checkpoint keeps what is finished, so that the next run goes on from there.
 package archive
