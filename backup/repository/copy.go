@@ -110,7 +110,7 @@ func (c *copier) batch(ctx context.Context, packs []*wantedPack) (stats WriteSta
 		writer = w
 		var next atomic.Int64
 		group, ctx := errgroup.WithContext(ctx)
-		for range min(copyReaders*runtime.GOMAXPROCS(0), len(packs)) {
+		for range min(max(runtime.GOMAXPROCS(0), c.from.uploads()), len(packs)) { // a network wants more at once than there are cores
 			group.Go(func() error {
 				for n := next.Add(1); n <= int64(len(packs)); n = next.Add(1) {
 					if err := c.pack(ctx, w, packs[n-1]); err != nil {
@@ -124,10 +124,6 @@ func (c *copier) batch(ctx context.Context, packs []*wantedPack) (stats WriteSta
 	})
 	return writer.Stats(), err
 }
-
-// copyReaders is how many packs are read at once for each core; one waits for
-// the storage while the other is at work.
-const copyReaders = 2
 
 func (c *copier) pack(ctx context.Context, w *Writer, p *wantedPack) error {
 	c.progress.Current(packName(p.id).String())

@@ -47,19 +47,22 @@ func plainLength(frame []byte, plain uint32) int {
 }
 
 func (w *Writer) sealFrame(h blob.Handle, frame []byte, plain uint32) error {
-	buf := w.repo.takeBuffers()
-	defer w.repo.buffers.Put(buf)
-	var err error
-	if buf.sealed, err = w.repo.key.Seal(buf.sealed[:0], frame); err != nil {
+	s, err := w.sealer()
+	if err != nil {
+		return err
+	}
+	defer w.sealers.Put(s)
+	s.trim()
+	if s.sealed, err = w.repo.key.Seal(s.sealed[:0], frame); err != nil {
 		return err
 	}
 	if w.verifies() {
-		buf.plain, err = w.repo.key.Open(buf.plain[:0], buf.sealed)
-		if err != nil || !bytes.Equal(buf.plain, frame) {
+		s.packed, err = w.repo.key.Open(s.packed[:0], s.sealed)
+		if err != nil || !bytes.Equal(s.packed, frame) {
 			return fmt.Errorf("%s cannot be read back before it is stored: memory or processor of this machine is faulty: %w", h, backup.ErrDamaged)
 		}
 	}
-	return w.add(h, buf.sealed, plain)
+	return w.add(h, s.sealed, plain)
 }
 
 // takeBuffers hands out memory that another call has given back.
