@@ -120,6 +120,9 @@ func TestInterruptedBackupGoesOn(t *testing.T) {
 		{"pruned in between", 16, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if testing.Short() && !tt.prune {
+				t.Skip("SKIPPED: -short; the case with a prune says most")
+			}
 			const total = 48 << 20
 			dir := t.TempDir()
 			incompressible(t, dir, tt.folders, total/(64<<10)/tt.folders, 64<<10)
@@ -171,6 +174,9 @@ func whole(t *testing.T, repo *repository.Repository, res *archive.Result, dir s
 
 // What an interrupted backup left counts beside the parent, not in its place.
 func TestCheckpointBesideTheParent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short; it waits for clocks")
+	}
 	dir := t.TempDir()
 	incompressible(t, filepath.Join(dir, "old"), 4, 64, 64<<10)
 	r := newRemembering(t)
