@@ -3,6 +3,7 @@ package repository_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"emrvault/backup"
@@ -16,12 +17,12 @@ import (
 // counting counts what is read of packs.
 type counting struct {
 	storage.Storage
-	loads *int
+	loads *atomic.Int64
 }
 
 func (c counting) Load(ctx context.Context, name storage.Name, buf []byte, offset, length int64) ([]byte, error) {
 	if name.Kind == storage.Pack {
-		*c.loads++
+		c.loads.Add(1)
 	}
 	return c.Storage.Load(ctx, name, buf, offset, length)
 }
@@ -77,14 +78,14 @@ func versioned(t *testing.T, version uint) (*repository.Repository, *mem.Storage
 func TestCopyBlobsReadsEachPackInFewRanges(t *testing.T) {
 	c := sample(1, 200)
 	st := filled(t, c)
-	loads := 0
+	var loads atomic.Int64
 	from := open(t, counting{st, &loads})
 	to := open(t, filled(t, contents{}))
 	if _, _, err := copyAll(t.Context(), from, to, c.set()); err != nil {
 		t.Fatal(err)
 	}
-	if packs := len(names(t, st, storage.Pack)); loads > 3*packs {
-		t.Errorf("%d reads of %d packs", loads, packs)
+	if packs := len(names(t, st, storage.Pack)); loads.Load() > int64(3*packs) {
+		t.Errorf("%d reads of %d packs", loads.Load(), packs)
 	}
 	wantBlobs(t, to, c)
 }
