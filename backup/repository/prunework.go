@@ -3,11 +3,13 @@ package repository
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"golang.org/x/sync/errgroup"
 
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/repository/index"
+	"emrvault/backup/repository/pack"
 	"emrvault/backup/storage"
 )
 
@@ -31,7 +33,8 @@ func (p *pruner) tight(ctx context.Context) bool {
 	return err == nil && free < need // who cannot tell will see when it is written
 }
 
-// copiers read packs at once; opening and sealing take more time than reading.
+// copiers is how many packs are read at once for each core; one waits for the
+// storage while the other is opened and sealed.
 const copiers = 2
 
 // rewrite stores what is used of the packs that are to go once more, in new
@@ -45,7 +48,7 @@ func (p *pruner) rewrite(soft, hard context.Context) error {
 	err := p.repo.Write(hard, func(ctx context.Context, w *Writer) error {
 		writer = w
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(copiers)
+		group.SetLimit(copiers * runtime.GOMAXPROCS(0))
 		for _, use := range p.plan.repack {
 			if soft.Err() != nil || ctx.Err() != nil {
 				break
@@ -64,13 +67,39 @@ func (p *pruner) rewrite(soft, hard context.Context) error {
 	return err
 }
 
+// copyPack copies what is wanted of a pack, each blob opened and proven, but
+// compressed as it is. Only trees that were never compressed are now.
 func (p *pruner) copyPack(ctx context.Context, w *Writer, use *packUse) error {
-	return p.repo.LoadPack(ctx, use.id, use.wanted, func(h blob.Handle, plain []byte, err error) error {
-		if err != nil {
-			return fmt.Errorf("%s is needed but cannot be read, nothing is removed: %w", h, err)
+	var entries []pack.Entry
+	for _, h := range use.wanted {
+		if e, ok := p.known.In(use.id, h); ok {
+			entries = append(entries, e)
 		}
-		return w.again(ctx, h, plain)
+	}
+	return p.repo.eachFrame(ctx, use.id, sorted(entries), func(o opened) (err error) {
+		switch {
+		case o.err != nil:
+			err = p.copyOther(ctx, w, o)
+		case !o.Compressed() && o.Handle.Type == blob.Tree && len(o.plain) > 0:
+			err = w.again(ctx, o.Handle, o.plain)
+		default:
+			_, err = w.saveFrame(ctx, o.Handle, o.content, o.Plain, true)
+		}
+		return err
 	})
+}
+
+// copyOther copies a blob from another pack, since it cannot be read in this
+// one.
+func (p *pruner) copyOther(ctx context.Context, w *Writer, bad opened) error {
+	plain, err := p.repo.LoadBlob(ctx, bad.Handle, nil)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is needed but cannot be read, nothing is removed: %w", bad.Handle, err)
+	}
+	return w.again(ctx, bad.Handle, plain)
 }
 
 // gatherOnFull makes room by removing, in both phases, the packs that hold
