@@ -28,7 +28,7 @@ func filesForm(folder string) url.Values {
 func TestPlanForm(t *testing.T) {
 	h := newHospital(t)
 	folder := h.box.Write("x", "emr", "a.xml")[:len(h.box.Path("emr"))]
-	if _, err := h.box.Runner.Repositories().Create(t.Context(), "local", h.box.Path("repository")); err != nil {
+	if _, err := h.box.Runner.Repositories().Create(t.Context(), plan.Place{Name: "local", Location: h.box.Path("repository")}); err != nil {
 		t.Fatal(err)
 	}
 	v := h.visitor(t).signIn("admin")

@@ -217,7 +217,7 @@ func TestWingPagesEmpty(t *testing.T) {
 			t.Errorf("%s offers a viewer %s", path, word)
 		}
 	}
-	if _, err := h.box.Runner.Repositories().Create(t.Context(), "local", filepath.Join(h.box.Dir, "r")); err != nil {
+	if _, err := h.box.Runner.Repositories().Create(t.Context(), plan.Place{Name: "local", Location: filepath.Join(h.box.Dir, "r")}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "plans with a repository", h.visitor(t).signIn("admin").get("/plans"), 200, "还没有备份计划")

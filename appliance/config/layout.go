@@ -5,6 +5,7 @@
 //	emrvault.yaml    settings, written by hand or by `config set`
 //	emrvault.db      plans, points, tickets, people (package store)
 //	secret/          box key and certificate authority, 0700
+//	cache/           what repositories would be asked for again, sealed; may be deleted
 //	scratch/         drills restore here, 0700, emptied at every start
 //	log/             the log of the program
 //	run/lock         held while a process uses the folder, with its pid
@@ -64,6 +65,9 @@ func (l Layout) Secret() string { return filepath.Join(l.Data, "secret") }
 // certificate.
 func (l Layout) Certificates() string { return l.Secret() }
 
+// Cache is the folder of what this machine remembers of its repositories.
+func (l Layout) Cache() string { return filepath.Join(l.Data, "cache") }
+
 // Scratch is the folder where drills restore.
 func (l Layout) Scratch() string { return filepath.Join(l.Data, "scratch") }
 
@@ -82,7 +86,7 @@ func (l Layout) SetupLink() string { return filepath.Join(l.Run(), "setup-link")
 // Make makes the data folder and the folders inside it. They are for the
 // owner only; rights that are wider are narrowed.
 func (l Layout) Make() error {
-	for _, dir := range []string{l.Data, l.Secret(), l.Scratch(), l.Log(), l.Run()} {
+	for _, dir := range []string{l.Data, l.Secret(), l.Cache(), l.Scratch(), l.Log(), l.Run()} {
 		if err := private(dir); err != nil {
 			return errs.Wrap(errs.Denied, err, "config.folder", "path", dir)
 		}

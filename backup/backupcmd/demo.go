@@ -174,7 +174,7 @@ func (d Demo) repository(ctx context.Context) error {
 	if err != nil && !errors.Is(err, backup.ErrRepositoryExists) {
 		return err
 	}
-	_, err = d.box.Runner.Repositories().Adopt(ctx, demoPlace, place, secret.NewText(word))
+	_, err = d.box.Runner.Repositories().Adopt(ctx, plan.Place{Name: demoPlace, Location: place}, secret.NewText(word))
 	return err
 }
 

@@ -237,7 +237,7 @@ func runPlanAdd(ctx context.Context, env *Env, a *Appliance, file string) error 
 	}
 	_, err = a.Book.Repository(ctx, f.Repository)
 	if errs.KindOf(err) == errs.NotFound && f.Location != "" {
-		if _, err = a.Runner.Repositories().Create(ctx, f.Repository, f.Location); err == nil {
+		if _, err = a.Runner.Repositories().Create(ctx, plan.Place{Name: f.Repository, Location: f.Location}); err == nil {
 			err = env.say("plan.cli.made", "name", f.Repository, "location", f.Location)
 		}
 	}

@@ -72,7 +72,7 @@ type Care struct {
 	Overdue  int       `json:"overdue,omitempty"` // packs that should have been read by now
 	Damaged  int       `json:"damaged,omitempty"` // packs that are damaged or missing and could not be healed
 	Healed   int       `json:"healed,omitempty"`  // packs that were healed from a second copy
-	Lost     []string  `json:"lost,omitempty"`    // which files of which points are lost, in plain words
+	Lost     []Note    `json:"lost,omitempty"`    // which files of which points are lost, a sentence each
 	LockedTo time.Time `json:"locked_to,omitzero"`
-	Left     string    `json:"left,omitempty"` // why something waits for the next time
+	Left     []Note    `json:"left,omitempty"` // what waits for the next time, and why
 }

@@ -38,7 +38,7 @@ type Repository struct {
 	ProbedAt  time.Time       `json:"probed_at,omitzero"`
 	Care      Care            `json:"care"`
 	CareAt    time.Time       `json:"care_at,omitzero"`
-	NextCare  time.Time       `json:"next_care,omitzero"` // zero: as soon as the scheduler looks
+	NextCare  time.Time       `json:"next_care,omitzero"` // zero: the scheduler has not looked yet
 
 	Plans  int   `json:"plans"`  // how many plans write or copy there
 	Points int   `json:"points"` // how many live points rest there

@@ -43,7 +43,7 @@ func TestRepositoryKeepsOutOfOtherPlaces(t *testing.T) {
 		{"a new folder", b.Path("new/repo"), ""},
 		{"an empty disk", disk, ""},
 	} {
-		_, err := b.Runner.Repositories().Create(t.Context(), fmt.Sprintf("r%d", i), c.place)
+		_, err := b.Runner.Repositories().Create(t.Context(), plan.Place{Name: fmt.Sprintf("r%d", i), Location: c.place})
 		if got := errs.KindOf(err); got != c.want {
 			t.Errorf("%s (%s): got %v (%q), want %q", c.name, c.place, err, got, c.want)
 		}

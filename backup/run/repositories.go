@@ -2,29 +2,25 @@ package run
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 
-	"emrvault/appliance/errs"
-	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
-	"emrvault/backup"
 	"emrvault/backup/plan"
 	"emrvault/backup/repository"
 	"emrvault/backup/storage"
-	storages "emrvault/backup/storage/all"
+	"emrvault/backup/storage/limit"
+	"emrvault/backup/storage/retry"
 )
 
 // Repositories makes and opens repositories with the words the box has sealed.
 // Jobs that write open their own; whoever reads shares one that stays open
 // until a job has changed the repository.
 type Repositories struct {
-	parts Parts
+	parts  Parts
+	limits *limit.Registry // all places keep together to what an endpoint and a line allow
 
 	mu     sync.Mutex
 	shared map[int64]*shared
@@ -43,132 +39,7 @@ type shared struct {
 
 // NewRepositories makes the opener.
 func NewRepositories(p Parts) *Repositories {
-	return &Repositories{parts: p, shared: map[int64]*shared{}, sheets: map[int64]*pendingSheet{}}
-}
-
-// Create makes a repository at a new place, with a random password that only
-// the box knows, and writes it down. The word is sealed before the repository
-// exists, so a power cut in between leaves nothing that cannot be opened: the
-// next Create at the same place goes on from there.
-func (s *Repositories) Create(ctx context.Context, name, location string) (plan.Repository, error) {
-	st, key, err := s.place(ctx, name, location)
-	if err != nil {
-		return plan.Repository{}, err
-	}
-	if err := s.freePlace(ctx, location); err != nil {
-		return plan.Repository{}, closing(err, st)
-	}
-	word, fresh, err := s.word(ctx, key)
-	if err != nil {
-		return plan.Repository{}, closing(err, st)
-	}
-	repo, err := repository.Create(ctx, st, word.Reveal(), s.parts.Engine...)
-	if errors.Is(err, backup.ErrRepositoryExists) && !fresh {
-		repo, err = repository.Open(ctx, st, word.Reveal(), s.parts.Engine...)
-		if errors.Is(err, backup.ErrWrongPassword) {
-			err = fmt.Errorf("%s: %w", location, backup.ErrRepositoryExists)
-		}
-	}
-	if err != nil {
-		return plan.Repository{}, closing(told(err), st)
-	}
-	return s.enter(ctx, repo, plan.Repository{Name: name, Location: st.Location(), BoxKey: key})
-}
-
-// Adopt writes down a repository that exists already. password opens it this
-// once; the box adds a key of its own.
-func (s *Repositories) Adopt(ctx context.Context, name, location string, password secret.Text) (plan.Repository, error) {
-	st, key, err := s.place(ctx, name, location)
-	if err != nil {
-		return plan.Repository{}, err
-	}
-	repo, err := repository.Open(ctx, st, password.Reveal(), s.parts.Engine...)
-	if err != nil {
-		return plan.Repository{}, closing(told(err), st)
-	}
-	word, _, err := s.word(ctx, key)
-	if err != nil {
-		return plan.Repository{}, closing(err, repo)
-	}
-	if _, err := repo.AddKey(ctx, word.Reveal(), repository.KeyHints{User: "emrvault", Host: s.parts.Host}); err != nil {
-		return plan.Repository{}, closing(told(err), repo)
-	}
-	return s.enter(ctx, repo, plan.Repository{Name: name, Location: st.Location(), BoxKey: key})
-}
-
-// place checks name and location and opens the storage there. The name of the
-// sealed word follows from the location.
-func (s *Repositories) place(ctx context.Context, name, location string) (storage.Storage, string, error) {
-	if !plan.GoodName(name) {
-		return nil, "", errs.New(errs.Invalid, "plan.invalid.name", "value", name)
-	}
-	if !remote(location) && !filepath.IsAbs(location) {
-		return nil, "", errs.New(errs.Invalid, "plan.invalid.location", "value", location)
-	}
-	list, err := s.parts.Book.Repositories(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	st, err := storages.Open(ctx, location)
-	if err != nil {
-		return nil, "", told(err)
-	}
-	for _, other := range list {
-		if other.Name == name || other.Location == st.Location() {
-			return nil, "", closing(errs.New(errs.Conflict, "plan.repository.taken", "name", other.Name, "location", other.Location), st)
-		}
-	}
-	sum := sha256.Sum256([]byte(st.Location()))
-	return st, "repository/" + hex.EncodeToString(sum[:8]) + "/password", nil
-}
-
-// word gives the sealed word of a name, a new one when there is none.
-func (s *Repositories) word(ctx context.Context, key string) (word secret.Text, fresh bool, err error) {
-	err = s.parts.Store.Write(ctx, func(tx *store.Tx) error {
-		if word, err = s.parts.Box.Fetch(tx, key); errs.KindOf(err) != errs.NotFound {
-			return err
-		}
-		word, fresh = secret.NewPassword(), true
-		return s.parts.Box.Keep(tx, key, word)
-	})
-	return word, fresh, err
-}
-
-// enter writes a repository into the book and closes it.
-func (s *Repositories) enter(ctx context.Context, repo *repository.Repository, row plan.Repository) (plan.Repository, error) {
-	row.Repository = repo.ID()
-	err := s.parts.Store.Write(ctx, func(tx *store.Tx) (err error) {
-		row.ID, err = plan.InsertRepository(tx, row)
-		return err
-	})
-	if err = closing(err, repo); err != nil {
-		return plan.Repository{}, err
-	}
-	return s.Space(ctx, row.ID)
-}
-
-// fresh opens a repository for one user alone, who closes it.
-func (s *Repositories) fresh(ctx context.Context, place plan.Repository) (*repository.Repository, error) {
-	var word secret.Text
-	err := s.parts.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		word, err = s.parts.Box.Fetch(tx, place.BoxKey)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("password of repository %s: %w", place.Name, err)
-	}
-	st, err := storages.Open(ctx, place.Location)
-	if err != nil {
-		return nil, told(err)
-	}
-	repo, err := repository.Open(ctx, st, word.Reveal(), s.parts.Engine...)
-	if err != nil {
-		return nil, closing(told(fmt.Errorf("open repository %s at %s: %w", place.Name, place.Location, err)), st)
-	}
-	if repo.ID() != place.Repository {
-		return nil, closing(errs.New(errs.Conflict, "run.repository.other", "name", place.Name, "location", place.Location), repo)
-	}
-	return repo, nil
+	return &Repositories{parts: p, limits: limit.NewRegistry(p.Now), shared: map[int64]*shared{}, sheets: map[int64]*pendingSheet{}}
 }
 
 // Open opens a repository of the book for reading, its index loaded. release
@@ -230,7 +101,7 @@ func (s *Repositories) openLoaded(ctx context.Context, id int64) (repo *reposito
 	if err != nil {
 		return nil, nil, err
 	}
-	repo, err = s.fresh(ctx, place)
+	repo, err = s.attended(ctx, place)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -314,9 +185,9 @@ func (s *Repositories) Space(ctx context.Context, id int64) (plan.Repository, er
 	if err != nil {
 		return place, err
 	}
-	st, err := storages.Open(ctx, place.Location)
+	st, err := s.storage(ctx, place, retry.Attended())
 	if err != nil {
-		return place, told(err)
+		return place, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	if err := s.noteSpace(ctx, place, st); err != nil {
@@ -336,14 +207,4 @@ func (s *Repositories) noteSpace(ctx context.Context, place plan.Repository, st 
 		return told(fmt.Errorf("free space of repository %s: %w", place.Name, err))
 	}
 	return s.parts.Store.Write(ctx, func(tx *store.Tx) error { return plan.SetSpace(tx, place.ID, free, total) })
-}
-
-// Fresh opens a repository of the book for one user alone, who closes it: jobs
-// that write, or that read for so long that others may change what is there.
-func (s *Repositories) Fresh(ctx context.Context, id int64) (*repository.Repository, error) {
-	place, err := s.parts.Book.RepositoryByID(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return s.fresh(ctx, place)
 }

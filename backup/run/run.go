@@ -34,6 +34,8 @@ const (
 	KindRestore = "restore"
 	KindCheck   = "check"
 	KindDrill   = "drill"
+	KindCopy    = "copy" // of points to a plan's second repository
+	KindCare    = "care" // of a repository: everything that keeps it sound
 )
 
 // BackupRequest is what a backup job is told.
@@ -58,6 +60,7 @@ type RestoreResult struct {
 	Verified bool   `json:"verified"`
 	Skipped  int    `json:"skipped"` // what the target cannot hold: sockets, devices
 	Target   string `json:"target"`
+	From     string `json:"from,omitempty"` // name of the repository whose copy was used; empty: the point's own
 }
 
 // CheckRequest is what a check job is told.
@@ -71,12 +74,43 @@ type CheckRequest struct {
 type CheckResult struct {
 	Errors   int                  `json:"errors"`             // findings that mean loss
 	Findings []repository.Finding `json:"findings,omitempty"` // the first 200, hints too
+	Healed   int                  `json:"healed,omitempty"`   // packs made whole again with a second copy
+	Lost     []plan.Note          `json:"lost,omitempty"`     // which files of which points are lost
+}
+
+// CopyRequest is what a copy job is told.
+type CopyRequest struct {
+	Plan int64 `json:"plan"`
+}
+
+// CopyResult is what a copy job leaves.
+type CopyResult struct {
+	Repository string `json:"repository"`        // where the copies are
+	Copied     int    `json:"copied"`            // points copied now
+	Skipped    int    `json:"skipped,omitempty"` // points that cannot be copied: their data is lost
+	Expired    int    `json:"expired,omitempty"` // copies removed, because their points have expired
+	Bytes      int64  `json:"bytes"`             // what the copies added there
+}
+
+// CareRequest is what a care job is told.
+type CareRequest struct {
+	Repository int64 `json:"repository"`
+}
+
+// CareResult is what a care job leaves, beside plan.Care of the repository.
+type CareResult struct {
+	Freed     int64     `json:"freed"`     // bytes that prune gave back
+	Protected int64     `json:"protected"` // documents whose lock against deletion was prolonged
+	Verified  int64     `json:"verified"`  // bytes read and proven
+	Care      plan.Care `json:"care"`
 }
 
 // DrillRequest is what a drill job is told.
 type DrillRequest struct {
 	Plan  int64 `json:"plan"`
 	Point int64 `json:"point,omitempty"` // 0: the newest
+
+	Second bool `json:"second,omitempty"` // from its copy in another repository
 }
 
 // Desk opens tickets. It is handed in by the front door; the backup wing does

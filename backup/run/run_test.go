@@ -373,13 +373,13 @@ func TestCreateGoesOnAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Runner.Repositories().Create(t.Context(), "main", b.Path("repository")); err != nil {
+	if _, err := b.Runner.Repositories().Create(t.Context(), plan.Place{Name: "main", Location: b.Path("repository")}); err != nil {
 		t.Errorf("repository made, row lost: got %v, want it found again", err)
 	}
-	if _, err := b.Runner.Repositories().Create(t.Context(), "other", b.Path("repository")); errs.KindOf(err) != errs.Conflict {
+	if _, err := b.Runner.Repositories().Create(t.Context(), plan.Place{Name: "other", Location: b.Path("repository")}); errs.KindOf(err) != errs.Conflict {
 		t.Errorf("a place taken: got %v, want conflict", err)
 	}
-	if _, err := b.Runner.Repositories().Create(t.Context(), "other", "relative"); errs.KindOf(err) != errs.Invalid {
+	if _, err := b.Runner.Repositories().Create(t.Context(), plan.Place{Name: "other", Location: "relative"}); errs.KindOf(err) != errs.Invalid {
 		t.Errorf("a relative place: got %v, want invalid", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"emrvault/backup"
 	"emrvault/backup/plan"
 	"emrvault/backup/repository"
-	storages "emrvault/backup/storage/all"
+	"emrvault/backup/storage/retry"
 )
 
 // The recovery sheet is the second key of a repository, for the day the box is
@@ -46,7 +46,7 @@ func (s *Repositories) AddSheet(ctx context.Context, id int64) (secret.Sheet, er
 	if err != nil {
 		return secret.Sheet{}, err
 	}
-	repo, err := s.fresh(ctx, place)
+	repo, err := s.attended(ctx, place)
 	if err != nil {
 		return secret.Sheet{}, err
 	}
@@ -73,7 +73,7 @@ func (s *Repositories) addKey(ctx context.Context, repo *repository.Repository, 
 		return told(fmt.Errorf("add key of the recovery sheet: %w", err))
 	}
 	p.key = key
-	if err := opens(ctx, place, word); err != nil {
+	if err := s.opens(ctx, place, secret.NewText(word)); err != nil {
 		return told(fmt.Errorf("open with the recovery sheet: %w", err))
 	}
 	return s.parts.Store.Write(ctx, func(tx *store.Tx) error {
@@ -94,14 +94,15 @@ func dropSheet(ctx context.Context, repo *repository.Repository, key string) err
 	return nil
 }
 
-func opens(ctx context.Context, place plan.Repository, word string) error {
-	st, err := storages.Open(ctx, place.Location)
+// opens proves that a word opens the repository.
+func (s *Repositories) opens(ctx context.Context, place plan.Repository, word secret.Text) error {
+	st, err := s.storage(ctx, place, retry.Attended())
 	if err != nil {
 		return err
 	}
-	repo, err := repository.Open(ctx, st, word)
+	repo, err := s.through(ctx, st, place, word)
 	if err != nil {
-		return closing(err, st)
+		return err
 	}
 	return repo.Close()
 }
@@ -155,7 +156,7 @@ func (s *Repositories) voidSheet(ctx context.Context, id int64) error {
 	if err != nil || place.SheetKey == "" {
 		return err
 	}
-	repo, err := s.fresh(ctx, place)
+	repo, err := s.attended(ctx, place)
 	if err != nil {
 		return err
 	}

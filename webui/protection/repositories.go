@@ -15,8 +15,8 @@ import (
 
 // Repositories makes and asks repositories; *run.Repositories is it.
 type Repositories interface {
-	Create(ctx context.Context, name, location string) (plan.Repository, error)
-	Adopt(ctx context.Context, name, location string, password secret.Text) (plan.Repository, error)
+	Create(ctx context.Context, p plan.Place) (plan.Repository, error)
+	Adopt(ctx context.Context, p plan.Place, password secret.Text) (plan.Repository, error)
 	Space(ctx context.Context, id int64) (plan.Repository, error)
 	AddSheet(ctx context.Context, id int64) (secret.Sheet, error)
 	AskFor(id int64) (first, second int, err error)
@@ -81,9 +81,9 @@ func (p *RepositoryPages) Add(c render.Context) {
 
 func (p *RepositoryPages) add(ctx context.Context, form repositoryForm, password string) (plan.Repository, error) {
 	if form.Adopt {
-		return p.repositories.Adopt(ctx, form.Name, form.Location, secret.NewText(password))
+		return p.repositories.Adopt(ctx, plan.Place{Name: form.Name, Location: form.Location}, secret.NewText(password))
 	}
-	return p.repositories.Create(ctx, form.Name, form.Location)
+	return p.repositories.Create(ctx, plan.Place{Name: form.Name, Location: form.Location})
 }
 
 // repositoryPage is the data of repository.html.

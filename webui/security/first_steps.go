@@ -96,7 +96,7 @@ const placeName = "main"
 // Place is POST /first-steps/storage.
 func (s *Setup) Place(c render.Context) {
 	folder := strings.TrimSpace(c.PostForm("folder"))
-	_, err := s.start.Storage.Create(render.Ctx(c), placeName, folder)
+	_, err := s.start.Storage.Create(render.Ctx(c), plan.Place{Name: placeName, Location: folder})
 	switch {
 	case err == nil:
 		s.render.Redirect(c, "/first-steps")

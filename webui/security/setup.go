@@ -21,7 +21,7 @@ type Starter interface {
 
 // Storage makes repositories and their recovery sheets; *run.Repositories.
 type Storage interface {
-	Create(ctx context.Context, name, location string) (plan.Repository, error)
+	Create(ctx context.Context, p plan.Place) (plan.Repository, error)
 	AddSheet(ctx context.Context, repository int64) (secret.Sheet, error)
 	AskFor(repository int64) (first, second int, err error)
 	ConfirmSheet(ctx context.Context, repository int64, first, second string) error

@@ -187,7 +187,7 @@ func (b *Box) Plan(p plan.Plan) plan.Plan {
 	b.t.Helper()
 	ctx := b.t.Context()
 	if _, err := b.Book.Repository(ctx, "main"); err != nil {
-		_, err := b.Runner.Repositories().Create(ctx, "main", b.Path("repository"))
+		_, err := b.Runner.Repositories().Create(ctx, plan.Place{Name: "main", Location: b.Path("repository")})
 		b.must(err)
 	}
 	p.Repository, p.Enabled = "main", true
