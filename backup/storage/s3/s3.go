@@ -79,6 +79,9 @@ func Open(ctx context.Context, settings Settings) (*Storage, error) {
 // Location is the address of the bucket and the folder in it.
 func (s *Storage) Location() string { return s.settings.Location() }
 
+// Remote says that every request travels over a network.
+func (s *Storage) Remote() {}
+
 // Settings are those the storage was opened with, completed.
 func (s *Storage) Settings() Settings { return s.settings }
 
