@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,32 +247,37 @@ type crowded struct {
 	calls  int
 	fail   int // the call from which on everything fails, or the program is interrupted; 0: none
 	cancel context.CancelFunc
+
+	stopped atomic.Bool
 }
 
 func (s *crowded) do(name storage.Name, call func() error) error {
-	return s.among(name, true, call)
-}
-
-func (s *crowded) among(name storage.Name, others bool, call func() error) error {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 	s.calls++
 	if s.fail > 0 && s.calls >= s.fail && name.Kind != storage.Lock {
 		if s.cancel == nil {
+			s.stopped.Store(true)
 			return errStopped
 		}
 		s.cancel()
 	}
-	if others && s.life.random.IntN(4) == 0 {
+	if s.life.random.IntN(4) == 0 {
 		s.life.act()
 	}
 	return call()
 }
 
-// Save of a pack lets nobody in: who waits for it waits with a mutex, and that
-// stops the test's clock. Others come before the next call.
+// Save of a pack waits for nobody: others wait for it with a mutex, and that
+// would stop the test's clock. They have their turn before the next call.
 func (s *crowded) Save(ctx context.Context, name storage.Name, data []byte) error {
-	return s.among(name, name.Kind != storage.Pack, func() error { return s.Storage.Save(ctx, name, data) })
+	if name.Kind == storage.Pack {
+		if s.stopped.Load() {
+			return errStopped
+		}
+		return s.Storage.Save(ctx, name, data)
+	}
+	return s.do(name, func() error { return s.Storage.Save(ctx, name, data) })
 }
 
 // Remove takes its time for packs, so that deleting them takes several turns.
