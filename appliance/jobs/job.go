@@ -70,6 +70,9 @@ type Kind struct {
 	Run func(ctx context.Context, r *Run) error
 	// Resubmit asks for an interrupted job to be submitted again by itself.
 	Resubmit bool
+	// Lane names a lane of its own: its kinds run one at a time beside all
+	// others and take nobody's place. Empty: the common lane.
+	Lane string
 	// Partial says of an error that the work was done all the same, with gaps.
 	// Nil: every error is a failure.
 	Partial func(error) bool

@@ -538,3 +538,46 @@ func TestOnDemandWaitsForItsJobs(t *testing.T) {
 		t.Errorf("got %s, %v; want succeeded", got.State, err)
 	}
 }
+
+// A lane of its own neither waits for the common one nor takes its workers.
+func TestLaneOfItsOwn(t *testing.T) {
+	st := open(t, filepath.Join(t.TempDir(), "jobs.db"))
+	m := jobs.New(st, jobs.Options{Workers: 1})
+	hold := make(chan struct{})
+	var slow atomic.Int32
+	m.Register(jobs.Kind{Name: "slow", Lane: "night", Run: func(ctx context.Context, _ *jobs.Run) error {
+		slow.Add(1)
+		select {
+		case <-hold:
+		case <-ctx.Done():
+		}
+		return nil
+	}})
+	m.Register(jobs.Kind{Name: "quick", Run: func(context.Context, *jobs.Run) error { return nil }})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	for range 2 {
+		if _, err := m.Submit(ctx, jobs.Request{Kind: "slow"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	quick, err := m.Submit(ctx, jobs.Request{Kind: "quick"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job, err := m.Wait(ctx, quick.ID); err != nil || job.State != jobs.Succeeded {
+		t.Errorf("got %s, %v beside a full lane, want it done", job.State, err)
+	}
+	if n := slow.Load(); n > 1 {
+		t.Errorf("%d jobs of one lane ran at once, want 1", n)
+	}
+	close(hold)
+	if err := m.Idle(ctx); err != nil || slow.Load() != 2 {
+		t.Errorf("%d jobs of the lane ran, %v; want both", slow.Load(), err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -71,9 +71,10 @@ func insert(tx *store.Tx, job *Job) (Event, error) {
 	return stateEvent(tx, *job, job.By)
 }
 
-// claim makes the oldest waiting job this process's own.
-func claim(tx *store.Tx, owner string) (Job, Event, bool, error) {
-	job, err := scan(tx.QueryRow(`SELECT ` + columns + ` FROM jobs WHERE state = 'queued' ORDER BY id LIMIT 1`).Scan)
+// claim makes the oldest waiting job of a lane this process's own.
+func claim(tx *store.Tx, owner string, l lane) (Job, Event, bool, error) {
+	where, args := l.clause()
+	job, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE state = 'queued' AND `+where+` ORDER BY id LIMIT 1`, args...).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Job{}, Event{}, false, nil
 	}

@@ -44,12 +44,12 @@ func (m *Manager) Run(ctx context.Context) error {
 		return fmt.Errorf("settle interrupted jobs: %w", err)
 	}
 	var working sync.WaitGroup
-	free := make(chan struct{}, m.opts.Workers)
+	lanes := m.lanes()
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
 	m.tidy(ctx)
 	for {
-		wait := m.begin(ctx, free, &working)
+		wait := m.begin(ctx, lanes, &working)
 		select {
 		case <-ctx.Done():
 			return m.halt(ctx, &working)
@@ -63,16 +63,26 @@ func (m *Manager) Run(ctx context.Context) error {
 
 // begin starts waiting jobs while there is room. When the database refuses, the
 // returned channel says when to try again; otherwise it is nil.
-func (m *Manager) begin(ctx context.Context, free chan struct{}, working *sync.WaitGroup) <-chan time.Time {
+func (m *Manager) begin(ctx context.Context, lanes []lane, working *sync.WaitGroup) <-chan time.Time {
+	for _, l := range lanes {
+		if wait := m.fill(ctx, l, working); wait != nil {
+			return wait
+		}
+	}
+	return nil
+}
+
+// fill is begin for one lane.
+func (m *Manager) fill(ctx context.Context, l lane, working *sync.WaitGroup) <-chan time.Time {
 	for ctx.Err() == nil {
 		select {
-		case free <- struct{}{}:
+		case l.free <- struct{}{}:
 		default:
 			return nil
 		}
-		r, jobCtx, found, err := m.take(ctx)
+		r, jobCtx, found, err := m.take(ctx, l)
 		if !found {
-			<-free
+			<-l.free
 			if err != nil && ctx.Err() == nil {
 				m.opts.Log.Error("no job could be begun", "error", err)
 				return time.After(retryAfter)
@@ -81,21 +91,21 @@ func (m *Manager) begin(ctx context.Context, free chan struct{}, working *sync.W
 		}
 		working.Go(func() {
 			defer m.nudge()
-			defer func() { <-free }()
+			defer func() { <-l.free }()
 			m.carryOut(jobCtx, r)
 		})
 	}
 	return nil
 }
 
-// take claims the oldest waiting job and makes its context.
-func (m *Manager) take(ctx context.Context) (r *Run, jobCtx context.Context, found bool, err error) {
+// take claims the oldest waiting job of a lane and makes its context.
+func (m *Manager) take(ctx context.Context, l lane) (r *Run, jobCtx context.Context, found bool, err error) {
 	var job Job
 	var event Event
 	// The job's context ends by a cause of its own, so that its end can be told.
 	jobCtx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	err = m.store.Write(ctx, func(tx *store.Tx) error {
-		if job, event, found, err = claim(tx, m.owner); err != nil || !found {
+		if job, event, found, err = claim(tx, m.owner, l); err != nil || !found {
 			return err
 		}
 		// Known before others can see that it runs: a Cancel that reads the
