@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,22 +18,34 @@ import (
 	"time"
 )
 
-// killRounds is how often a backup is killed: 20 for a merge, more by
-// EMRVAULT_KILL_ROUNDS (./build.sh campaign asks for 1,000).
-func killRounds(t *testing.T) int {
+// rounds is how often something is tried: so many times for a merge, more by
+// the variable that ./build.sh campaign sets, and few with -short.
+func rounds(t *testing.T, variable string, usual int) int {
 	t.Helper()
 	if testing.Short() {
-		return 2
+		return min(usual, 2)
 	}
-	text := os.Getenv("EMRVAULT_KILL_ROUNDS")
+	text := os.Getenv(variable)
 	if text == "" {
-		return 20
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("EMRVAULT_KILL_ROUNDS: got %q, want a number of rounds", text)
+		t.Fatalf("%s: got %q, want a number of rounds", variable, text)
 	}
 	return n
+}
+
+// killRounds is how often each verb is killed.
+func killRounds(t *testing.T) int {
+	t.Helper()
+	return rounds(t, "EMRVAULT_KILL_ROUNDS", 20)
+}
+
+// figures logs a line that ./build.sh campaign prints at its end.
+func figures(t *testing.T, format string, args ...any) {
+	t.Helper()
+	t.Logf("figures: "+format, args...)
 }
 
 // tree is a source that changes from round to round, so that each backup has
@@ -151,54 +165,172 @@ func wantTree(t *testing.T, repo, point, source string, files map[string][]byte)
 	}
 }
 
-// stages are what a backup is doing when it is killed: one of its first files
-// below that folder has just appeared, or any moment of all.
-var stages = []string{"locks", "data", "index", "snapshots", "any moment"}
-
-// killing is a repository whose backups are killed.
-type killing struct {
-	*tree
-	repo  string
-	span  time.Duration                // of a whole backup
-	known map[string]map[string][]byte // acknowledged points and what is in them
-	hit   map[string]int               // how far the killed backups had come
+// stage is what a verb is doing when it is killed.
+type stage struct {
+	name  string
+	watch func(t *testing.T) (reached func() bool) // begins to look; nil: at any moment
+	later time.Duration                            // up to so long after it was reached; 0: a millisecond
 }
 
-// TestKill kills a backup with SIGKILL, again and again: at any moment, and
-// whenever it begins to write its lock, packs, index and snapshot. After every
-// round the repository must be sound, every acknowledged point restorable, and
-// the next backup must succeed by itself: no human, no unlock.
-func TestKill(t *testing.T) {
-	t.Parallel()
+// came is reached when so many files more lie below a folder.
+func came(dir string, least int) func(*testing.T) func() bool {
+	return func(t *testing.T) func() bool {
+		before := content(t, dir, ".")
+		return func() bool { return len(added(before, content(t, dir, "."))) >= least }
+	}
+}
+
+// went is reached when a file that lay there has gone.
+func went(dir string) func(*testing.T) func() bool {
+	return func(t *testing.T) func() bool {
+		before := content(t, dir, ".")
+		return func() bool { return len(added(content(t, dir, "."), before)) > 0 }
+	}
+}
+
+// passed is reached when a file has come and gone again.
+func passed(dir, name string) func(*testing.T) func() bool {
+	return func(*testing.T) func() bool {
+		seen := false
+		return func() bool {
+			_, err := os.Lstat(filepath.Join(dir, name))
+			seen = seen || err == nil
+			return seen && err != nil
+		}
+	}
+}
+
+// killing is a repository whose user is killed, again and again.
+type killing struct {
+	*tree
+	repo   string
+	stages []stage       // in the order in which the verb comes to them
+	span   time.Duration // the verb when nobody kills it
+
+	known map[string]map[string][]byte // acknowledged points and what is in them
+	hit   map[string]int               // how far those that were killed had come
+	died  int
+	wait  time.Duration // the longest that a next run took to begin
+}
+
+// newKilling makes a repository with one point.
+func newKilling(t *testing.T, stages func(repo string) []stage) *killing {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	k := &killing{
-		tree: newTree(t, seed), repo: filepath.Join(t.TempDir(), "repo"),
+		tree: newTree(t, seed), repo: filepath.Join(t.TempDir(), "repo"), span: time.Second,
 		known: map[string]map[string][]byte{}, hit: map[string]int{},
 	}
+	k.stages = stages(k.repo)
 	must(t, t.TempDir(), "repo", "init", "-r", k.repo)
 	k.backup(t)
-	for round := range killRounds(t) {
-		stage := stages[round%len(stages)]
-		k.change(t, stage == "data")
-		before := points(t, k.repo)
-		k.kill(t, stage)
-		k.aftermath(t, round, before)
-		k.backup(t)
+	return k
+}
+
+// stage is where the verb is killed in a round: at each in turn, and after that
+// at any moment.
+func (k *killing) stage(round int) stage {
+	if i := round % (len(k.stages) + 1); i < len(k.stages) {
+		return k.stages[i]
 	}
-	t.Logf("killed %v", k.hit)
-	if rounds := killRounds(t); rounds >= 20 && (len(k.hit) < 4 || k.hit["too late"] > rounds/2) {
-		t.Errorf("got backups killed at %v, want most of them before their end, at different stages", k.hit)
+	return stage{}
+}
+
+// watch begins to look for all stages.
+func (k *killing) watch(t *testing.T) (reached []func() bool) {
+	t.Helper()
+	for _, s := range k.stages {
+		reached = append(reached, s.watch(t))
 	}
-	k.final(t)
+	return reached
+}
+
+// child is the program at work.
+type child struct {
+	*exec.Cmd
+	said bytes.Buffer
+	done chan struct{}
+	err  error // when it is done
+}
+
+func startProgram(t *testing.T, args ...string) *child {
+	t.Helper()
+	c := &child{Cmd: program(t, t.TempDir(), nil, args...), done: make(chan struct{})}
+	c.Stdout, c.Stderr = &c.said, &c.said
+	if err := c.Start(); err != nil {
+		t.Fatalf("start %v: %v", args, err)
+	}
+	go func() {
+		defer close(c.done)
+		c.err = c.Wait()
+	}()
+	return c
+}
+
+// until waits for a moment, or for the end of the program.
+func (c *child) until(pause time.Duration, reached func() bool) {
+	for !reached() {
+		select {
+		case <-c.done:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// kill runs a verb and kills it at a stage.
+func (k *killing) kill(t *testing.T, at stage, args ...string) {
+	t.Helper()
+	all, here, later := k.watch(t), func() bool { return true }, k.span
+	if at.watch != nil {
+		here, later = at.watch(t), max(at.later, time.Millisecond)
+	}
+	c := startProgram(t, args...)
+	c.until(50*time.Microsecond, here)
+	time.Sleep(time.Duration(k.rng.Int64N(int64(later))))
+	if err := c.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatalf("kill %v: %v", args, err)
+	}
+	if <-c.done; c.err == nil {
+		k.hit["too late"]++
+		return
+	}
+	k.died++
+	reached := "before it wrote"
+	for i, s := range k.stages {
+		if all[i]() {
+			reached = "at " + s.name
+		}
+	}
+	k.hit[reached]++
+}
+
+// again runs the verb once more, as the next night does: nobody has helped, it
+// begins to work within five seconds, and it succeeds.
+func (k *killing) again(t *testing.T, args ...string) string {
+	t.Helper()
+	all, began := k.watch(t), time.Now()
+	c := startProgram(t, args...)
+	c.until(time.Millisecond, func() bool {
+		return slices.ContainsFunc(all, func(reached func() bool) bool { return reached() })
+	})
+	begun := time.Since(began)
+	if <-c.done; c.err != nil {
+		t.Fatalf("after a kill emrvault %v: %v\n%s", args, c.err, c.said.String())
+	}
+	k.span, k.wait = time.Since(began), max(k.wait, begun)
+	if begun > 5*time.Second {
+		t.Errorf("emrvault %v took %s to begin, want less than 5 s", args, begun)
+	}
+	return c.said.String()
 }
 
 // backup makes a point that is acknowledged.
 func (k *killing) backup(t *testing.T) {
 	t.Helper()
-	before, began := points(t, k.repo), time.Now()
-	must(t, t.TempDir(), "repo", "backup", "-r", k.repo, k.dir)
-	k.span = time.Since(began)
+	before := points(t, k.repo)
+	k.again(t, "repo", "backup", "-r", k.repo, k.dir)
 	news := added(before, points(t, k.repo))
 	if len(news) != 1 {
 		t.Fatalf("a backup added the points %v, want one", news)
@@ -206,55 +338,15 @@ func (k *killing) backup(t *testing.T) {
 	k.known[news[0]] = maps.Clone(k.files)
 }
 
-// kill starts a backup and kills it at a stage.
-func (k *killing) kill(t *testing.T, stage string) {
-	t.Helper()
-	before := map[string]map[string]bool{}
-	for _, folder := range stages[:4] {
-		before[folder] = content(t, k.repo, folder)
-	}
-	cmd := program(t, t.TempDir(), nil, "repo", "backup", "-r", k.repo, k.dir)
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start the backup: %v", err)
-	}
-	later := time.Millisecond
-	switch stage {
-	case "any moment":
-		later = k.span
-	case "locks": // a backup waits for others who lock at the same moment, then writes
-		later = k.span / 2
-		fallthrough
-	default:
-		deadline := time.Now().Add(time.Minute)
-		for len(added(before[stage], content(t, k.repo, stage))) == 0 && time.Now().Before(deadline) {
-			time.Sleep(50 * time.Microsecond)
-		}
-	}
-	time.Sleep(time.Duration(k.rng.Int64N(int64(later))))
-	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatalf("kill the backup: %v", err)
-	}
-	if cmd.Wait() == nil {
-		k.hit["too late"]++
-		return
-	}
-	reached := "before it wrote"
-	for _, folder := range stages[:4] {
-		if len(added(before[folder], content(t, k.repo, folder))) > 0 {
-			reached = "at " + folder
-		}
-	}
-	k.hit[reached]++
-}
-
-// aftermath looks at the repository as the next night finds it.
-func (k *killing) aftermath(t *testing.T, round int, before map[string]bool) {
+// aftermath looks at the repository as the next night finds it: every byte
+// passes the check, every acknowledged point is there, and one is restored.
+func (k *killing) aftermath(t *testing.T, before map[string]bool) {
 	t.Helper()
 	must(t, t.TempDir(), "repo", "check", "-r", k.repo, "--read-data")
 	now := points(t, k.repo)
 	for id := range k.known {
 		if !now[id] {
-			t.Fatalf("round %d: point %s was acknowledged and is gone", round, id)
+			t.Fatalf("point %s was acknowledged and is gone", id)
 		}
 	}
 	// A point that nobody acknowledged may be there; then it is whole.
@@ -272,10 +364,30 @@ func (k *killing) someKnown() string {
 	return ids[k.rng.IntN(len(ids))]
 }
 
+// forget keeps the newest points and lets the others go; with prune their data, too.
+func (k *killing) forget(t *testing.T, keep int, more ...string) {
+	t.Helper()
+	must(t, t.TempDir(), append([]string{"repo", "forget", "-r", k.repo, "--keep-last", strconv.Itoa(keep), "--confirm"}, more...)...)
+	left := points(t, k.repo)
+	maps.DeleteFunc(k.known, func(id string, _ map[string][]byte) bool { return !left[id] })
+	if len(left) != keep || len(k.known) == 0 {
+		t.Fatalf("forget left %d points, %d of them acknowledged, want %d", len(left), len(k.known), keep)
+	}
+}
+
+// tidy keeps a long campaign from growing without end.
+func (k *killing) tidy(t *testing.T, round int) {
+	t.Helper()
+	if round%20 == 19 {
+		k.backup(t) // an acknowledged one is among those that stay
+		k.forget(t, 5, "--prune")
+	}
+}
+
 // final lets the peer look, and restores points of the whole campaign.
 func (k *killing) final(t *testing.T) {
 	t.Helper()
-	for range 5 {
+	for range 3 {
 		id := k.someKnown()
 		wantTree(t, k.repo, id, k.dir, k.known[id])
 	}
@@ -284,4 +396,178 @@ func (k *killing) final(t *testing.T) {
 		t.Errorf("repo points lists %d points, want %d", listed, len(points(t, k.repo)))
 	}
 	restic(t, k.repo, "check", "--read-data")
+	k.tell(t)
+}
+
+// tell gives the figures, and wants the kills to have met the verb at work.
+func (k *killing) tell(t *testing.T) {
+	t.Helper()
+	all := killRounds(t)
+	figures(t, "%s: %d rounds of kill -9, dead %d times, %v; the slowest next run began after %d ms",
+		t.Name(), all, k.died, k.hit, k.wait.Milliseconds())
+	if all >= 20 && (len(k.hit) < 4 || k.hit["too late"] > all/2) {
+		t.Errorf("killed %v, want most of them before their end, at different stages", k.hit)
+	}
+}
+
+// TestKill kills a backup with SIGKILL, again and again: at any moment, and
+// whenever it begins to write its lock, packs, index and snapshot. After every
+// round the repository must be sound, every acknowledged point restorable, and
+// the next backup must succeed by itself: no human, no unlock.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t, func(repo string) (list []stage) {
+		// A backup waits for others who lock at the same moment, then writes.
+		later := map[string]time.Duration{"locks": 300 * time.Millisecond}
+		for _, name := range []string{"locks", "data", "index", "snapshots"} {
+			list = append(list, stage{name, came(filepath.Join(repo, name), 1), later[name]})
+		}
+		return list
+	})
+	for round := range killRounds(t) {
+		at := k.stage(round)
+		k.change(t, at.name == "data")
+		before := points(t, k.repo)
+		k.kill(t, at, "repo", "backup", "-r", k.repo, k.dir)
+		k.aftermath(t, before)
+		k.backup(t)
+		k.tidy(t, round)
+	}
+	k.final(t)
+}
+
+// TestKillPrune kills a prune: at its locks, while it copies, while it writes
+// the new index and removes the old one, and while packs go. Nothing that a
+// point needs is gone, and the next prune ends what was begun.
+func TestKillPrune(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t, func(repo string) []stage {
+		locks, data, index := filepath.Join(repo, "locks"), filepath.Join(repo, "data"), filepath.Join(repo, "index")
+		return []stage{
+			{"locks", came(locks, 1), 300 * time.Millisecond}, {"copied packs", came(data, 1), 0}, {"new index", came(index, 1), 0},
+			{"old index gone", went(index), 250 * time.Millisecond}, {"packs gone", went(data), 0},
+		}
+	})
+	prune := []string{"repo", "prune", "-r", k.repo, "--confirm", "--json"}
+	for round := range killRounds(t) {
+		k.change(t, round%5 == 1)
+		k.backup(t)
+		if len(k.known) > 3 {
+			k.forget(t, 3)
+		}
+		k.kill(t, k.stage(round), prune...)
+		k.aftermath(t, points(t, k.repo))
+		if text := k.again(t, prune...); !strings.Contains(text, `"packs_left":0`) {
+			t.Errorf("round %d: a prune in peace has left something: %s", round, text)
+		}
+	}
+	must(t, t.TempDir(), "repo", "check", "-r", k.repo, "--read-data")
+	k.final(t)
+}
+
+// TestKillCopy kills a copy to a second repository. What was acknowledged in
+// either stays, and the next copy goes on by itself.
+func TestKillCopy(t *testing.T) {
+	t.Parallel()
+	two := filepath.Join(t.TempDir(), "two")
+	k := newKilling(t, func(repo string) (list []stage) {
+		later := map[string]time.Duration{"locks": 200 * time.Millisecond, "data": 20 * time.Millisecond}
+		list = append(list, stage{"locks of the first", came(filepath.Join(repo, "locks"), 1), 0})
+		for _, name := range []string{"locks", "data", "index", "snapshots"} {
+			list = append(list, stage{name, came(filepath.Join(two, name), 1), later[name]})
+		}
+		return list
+	})
+	must(t, t.TempDir(), "repo", "init", "-r", two)
+	words := []string{"repo", "copy", "-r", two, "--from", k.repo}
+	copied := map[string]map[string][]byte{} // acknowledged in the second repository
+	for round := range killRounds(t) {
+		k.change(t, round%6 == 2)
+		k.backup(t)
+		k.kill(t, k.stage(round), words...)
+		k.aftermath(t, points(t, k.repo))
+		must(t, t.TempDir(), "repo", "check", "-r", two, "--read-data")
+		k.again(t, words...)
+		k.secondHas(t, two, copied)
+		if round%20 == 19 {
+			k.forget(t, 5, "--prune")
+			other := *k
+			other.repo, other.known = two, copied
+			other.forget(t, 5, "--prune")
+		}
+	}
+	restic(t, two, "check", "--read-data")
+	k.final(t)
+}
+
+// secondHas wants every point of the first repository in the second, and all
+// that was there before; the newest is restored from there.
+func (k *killing) secondHas(t *testing.T, two string, copied map[string]map[string][]byte) {
+	t.Helper()
+	found, newest := map[string]string{}, ""
+	for line := range strings.Lines(must(t, t.TempDir(), "repo", "points", "-r", two, "--json")) {
+		var p struct{ ID, Original string }
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		found[p.Original], newest = p.ID, p.ID
+		if files, ok := k.known[p.Original]; ok {
+			copied[p.ID] = files
+		}
+	}
+	there := points(t, two)
+	for id := range copied {
+		if !there[id] {
+			t.Fatalf("point %s was acknowledged in the second repository and is gone", id)
+		}
+	}
+	for id := range k.known {
+		if found[id] == "" {
+			t.Fatalf("point %s was not copied", id)
+		}
+	}
+	wantTree(t, two, newest, k.dir, copied[newest])
+}
+
+// TestKillRestore kills a restore. The next one goes on with it and ends with
+// every file as it was; the repository has not noticed.
+func TestKillRestore(t *testing.T) {
+	t.Parallel()
+	target := filepath.Join(t.TempDir(), "back")
+	k := newKilling(t, func(repo string) []stage {
+		return []stage{
+			{"locks", came(filepath.Join(repo, "locks"), 1), 0}, {"the first files", came(target, 2), 0},
+			{"half of the files", came(target, 40), 0}, {"all files", came(target, 60), 20 * time.Millisecond},
+			{"the end", passed(target, ".emrvault-restore-unfinished"), 0},
+		}
+	})
+	for round := range killRounds(t) {
+		k.change(t, round%3 == 1)
+		k.backup(t)
+		words := []string{"repo", "restore", "-r", k.repo, "latest", "--target", target, "--resume"}
+		if round%2 == 0 {
+			words = append(words, "--verify")
+		}
+		k.kill(t, k.stage(round), words...)
+		must(t, t.TempDir(), "repo", "check", "-r", k.repo, "--read-data")
+		k.again(t, words...)
+		k.wantFiles(t, filepath.Join(target, k.dir))
+		if round%4 != 3 { // else the next one restores over what is there
+			if err := os.RemoveAll(target); err != nil {
+				t.Fatal(err)
+			}
+		}
+		k.tidy(t, round)
+	}
+	k.final(t)
+}
+
+// wantFiles compares a restored folder with the source as it is now.
+func (k *killing) wantFiles(t *testing.T, dir string) {
+	t.Helper()
+	for name, want := range k.files {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%s after the restore went on: got %d bytes, %v, want %d equal ones", name, len(got), err, len(want))
+		}
+	}
 }

@@ -33,7 +33,7 @@ func program(t testing.TB, dir string, extra []string, args ...string) *exec.Cmd
 	cmd := exec.Command(self, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{
-		"EMRVAULT_TEST_AS_PROGRAM=1", "EMRVAULT_LANG=en", "EMRVAULT_PASSWORD=geheim",
+		"EMRVAULT_TEST_AS_PROGRAM=1", "EMRVAULT_LANG=en", "EMRVAULT_PASSWORD=geheim", "EMRVAULT_FROM_PASSWORD=geheim",
 		"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(),
 	}, extra...)
 	return cmd
