@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
 
+	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
 )
@@ -30,7 +32,8 @@ type damage struct {
 type edge struct{ child, parent uint32 }
 
 // surveyDamage reads every tree below the snapshots once. Lost are the blobs of
-// bad and, unless these are the only ones that count, those no index names.
+// bad and, unless these are the only ones that count, those no index names. A
+// tree that the storage does not give for now ends it: nobody knows what is in it.
 func surveyDamage(ctx context.Context, repo *repository.Repository, bad *blob.Set, only bool, list []*Snapshot) (*damage, error) {
 	if bad == nil {
 		bad = blob.NewSet()
@@ -42,9 +45,13 @@ func surveyDamage(ctx context.Context, repo *repository.Repository, bad *blob.Se
 			d.mark(s.Tree)
 			continue
 		}
+		d.doubt(s.Tree)
 		roots = append(roots, &place{id: s.Tree, name: s.Short()})
 	}
-	s := &sweep{repo: repo, node: d.node, broken: func(at *place, _ error) error {
+	s := &sweep{repo: repo, node: d.node, tree: d.tree, broken: func(at *place, err error) error {
+		if !certain(err) {
+			return fmt.Errorf("point %s: folder %s: %w", at.snapshot(), at.path(), err)
+		}
 		d.mark(at.id)
 		return nil
 	}}
@@ -55,12 +62,34 @@ func surveyDamage(ctx context.Context, repo *repository.Repository, bad *blob.Se
 	return d, nil
 }
 
+// certain tells whether an error says that something is lost, and not only that
+// the storage does not give it for now.
+func certain(err error) bool {
+	return errors.Is(err, backup.ErrDamaged) || errors.Is(err, backup.ErrNotFound)
+}
+
+// tree notes a tree that counts as lost, even if it can be read this time.
+func (d *damage) tree(id blob.ID) {
+	if d.bad.Has(blob.TreeHandle(id)) {
+		d.mark(id)
+	}
+}
+
 // mark notes a tree that cannot be read.
 func (d *damage) mark(tree blob.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.broken[tree] = struct{}{}
 	d.hit[d.number(tree)] = true
+}
+
+// doubt notes a tree that could not be read when it counted, although it may be
+// readable now: what stands in it was not looked at then. The caller holds mu,
+// or is alone.
+func (d *damage) doubt(tree blob.ID) {
+	if d.only && d.bad.Has(blob.TreeHandle(tree)) {
+		d.hit[d.number(tree)] = true
+	}
 }
 
 // number gives each tree one; the caller holds mu.
@@ -84,6 +113,7 @@ func (d *damage) node(at *place, _ string, n *Node) {
 			d.broken[n.Subtree] = struct{}{}
 			d.hit[child] = true
 		}
+		d.doubt(n.Subtree)
 		d.edges = append(d.edges, edge{child: child, parent: parent})
 	case n.Type == File:
 		if slices.ContainsFunc(n.Content, d.lost) {
