@@ -1,6 +1,10 @@
 package overview
 
 import (
+	"slices"
+	"strings"
+	"time"
+
 	"emrvault/appliance/identity"
 	"emrvault/backup/plan"
 	"emrvault/webui/chart"
@@ -96,16 +100,37 @@ func planTodos(f *render.Frame, s plan.Standing) (list []todo) {
 	if s.OverRTO() {
 		list = append(list, todo{chart.Warn, t("overview.todo.rto", "plan", label, "is", s.RTO, "target", s.Plan.RTO.D()), href})
 	}
+	if uncopied(f, s) {
+		list = append(list, todo{chart.Warn, t("overview.todo.uncopied", "plan", label, "name", s.Plan.Second), href})
+	}
 	if s.State == plan.StandGood && s.Newest != nil && s.Newest.Problems > 0 {
 		list = append(list, todo{chart.Warn, f.Lang.Plural("overview.todo.problems", s.Newest.Problems, "plan", label), href})
 	}
 	return list
 }
 
+// copyTime is how long the copying of a point may take before it is told.
+const copyTime = 12 * time.Hour
+
+// uncopied says that the newest good point should rest in the second repository
+// by now, and does not.
+func uncopied(f *render.Frame, s plan.Standing) bool {
+	return s.Plan.SecondID != 0 && s.Last != nil && f.Now.Sub(s.Last.Ended) > copyTime &&
+		!slices.Contains(strings.Split(s.Last.Copies, ", "), s.Plan.Second)
+}
+
 func repositoryTodos(f *render.Frame, r plan.Repository) (list []todo) {
 	t, href := f.Lang.T, repositoryHref(r.ID)
 	if r.CheckState == "damaged" {
 		list = append(list, todo{chart.Bad, t("overview.todo.damaged", "name", r.Name), href})
+	}
+	if n := len(r.Care.Lost); n > 0 {
+		list = append(list, todo{chart.Bad, f.Lang.Plural("overview.todo.lost", n, "name", r.Name), href})
+	} else if r.Care.Damaged > 0 && r.CheckState != "damaged" {
+		list = append(list, todo{chart.Bad, t("overview.todo.damaged", "name", r.Name), href})
+	}
+	if n := r.Care.Overdue; n > 0 {
+		list = append(list, todo{chart.Bad, f.Lang.Plural("overview.todo.unverified", n, "name", r.Name), href})
 	}
 	if used := r.UsedPercent(); used >= fullAt {
 		list = append(list, todo{chart.Bad, t("overview.todo.full", "name", r.Name, "percent", used, "free", f.Lang.Bytes(r.Free)), href})

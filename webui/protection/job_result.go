@@ -33,6 +33,10 @@ func (d *jobPage) Outcome(f *render.Frame) []outcome {
 		return d.restored(f)
 	case run.KindCheck:
 		return d.checked(f)
+	case run.KindCopy:
+		return d.copied(f)
+	case run.KindCare:
+		return d.cared(f)
 	}
 	return nil
 }
@@ -94,5 +98,6 @@ func (d *jobPage) checked(f *render.Frame) []outcome {
 	if len(d.Result) == 0 || json.Unmarshal(d.Result, &got) != nil || (d.Failure != nil && d.Failure.Kind != string(errs.Conflict)) {
 		return list
 	}
-	return append(list, outcome{Key: "jobs.findings", Text: f.Lang.Number(int64(got.Errors)), Alarm: got.Errors > 0})
+	list = append(list, outcome{Key: "jobs.findings", Text: f.Lang.Number(int64(got.Errors)), Alarm: got.Errors > 0})
+	return append(healed(f, list, got.Healed), told(f, "jobs.lost", got.Lost, true)...)
 }

@@ -1,37 +1,48 @@
 package protection
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"emrvault/appliance/errs"
 	"emrvault/backup/plan"
+	"emrvault/backup/retention"
 	"emrvault/webui/render"
 )
 
 // keepForm is a keep policy as it is typed.
 type keepForm struct {
-	Last, Daily, Weekly, Monthly, Yearly string
+	Class                                        retention.Class // of the records; empty: none
+	Last, Hourly, Daily, Weekly, Monthly, Yearly string
 }
 
 func keepFormOf(k plan.Keep) keepForm {
 	n := func(n int) string { return strconv.Itoa(n) }
-	return keepForm{n(k.Last), n(k.Daily), n(k.Weekly), n(k.Monthly), n(k.Yearly)}
+	return keepForm{k.Class, n(k.Last), n(k.Hourly), n(k.Daily), n(k.Weekly), n(k.Monthly), n(k.Yearly)}
+}
+
+// Classes are the classes of records there are, for a list to choose from.
+func (k keepForm) Classes() []retention.Class {
+	return []retention.Class{retention.Outpatient, retention.Inpatient}
 }
 
 // readKeep takes the numbers from a query or a form.
 func readKeep(value func(string) string) keepForm {
 	get := func(name string) string { return strings.TrimSpace(value(name)) }
-	return keepForm{get("last"), get("daily"), get("weekly"), get("monthly"), get("yearly")}
+	return keepForm{retention.Class(get("class")), get("last"), get("hourly"), get("daily"), get("weekly"), get("monthly"), get("yearly")}
 }
 
-// keep reads the numbers; an empty one keeps none of its kind.
+// keep reads the numbers; an empty one keeps none of its kind. An error about
+// the years names their field.
 func (k keepForm) keep() (plan.Keep, error) {
-	var out plan.Keep
+	out := plan.Keep{Class: k.Class}
 	for _, field := range []struct {
 		text string
 		into *int
-	}{{k.Last, &out.Last}, {k.Daily, &out.Daily}, {k.Weekly, &out.Weekly}, {k.Monthly, &out.Monthly}, {k.Yearly, &out.Yearly}} {
+	}{{k.Last, &out.Last}, {k.Hourly, &out.Hourly}, {k.Daily, &out.Daily}, {k.Weekly, &out.Weekly}, {k.Monthly, &out.Monthly}, {k.Yearly, &out.Yearly}} {
 		if field.text == "" {
 			continue
 		}
@@ -41,10 +52,22 @@ func (k keepForm) keep() (plan.Keep, error) {
 		}
 		*field.into = n
 	}
-	if out == (plan.Keep{}) {
+	if out == (plan.Keep{Class: k.Class}) {
 		return out, errs.New(errs.Invalid, "plans.form.keep-nothing")
 	}
+	if floor := k.Class.Floor(); out.Yearly > 0 && out.Yearly < floor {
+		return out, &plan.FieldError{Field: "yearly", Err: errs.New(errs.Invalid, "plans.form.floor", "value", out.Yearly, "floor", floor)}
+	}
 	return out, nil
+}
+
+// keepProblem tells what is wrong with a keep policy, beside its field.
+func keepProblem(r *render.Frame, err error) problems {
+	var within *plan.FieldError
+	if errors.As(err, &within) {
+		return problems{within.Field: r.Lang.Error(within.Err)}
+	}
+	return problems{"keep": r.Lang.Error(err)}
 }
 
 // previewView is a preview as a calendar.
@@ -52,6 +75,7 @@ type previewView struct {
 	plan.Preview
 	Weekdays [7]string
 	Squares  []square
+	Medical  []time.Time // of points that stay for the law alone, newest first
 	Problem  string
 }
 
@@ -85,7 +109,18 @@ func previewOf(f *render.Frame, v plan.Preview) *previewView {
 		s.Text = f.Lang.T("plans.mark-text." + word)
 		d.Squares = append(d.Squares, s)
 	}
+	for _, p := range v.Points {
+		if lawful(p) {
+			d.Medical = append(d.Medical, p.Point.AsOf)
+		}
+	}
 	return d
+}
+
+// lawful says that nothing but the law on medical records keeps a point.
+func lawful(p plan.PreviewPoint) bool {
+	medical := func(n plan.Note) bool { return n.Key == "retention.medical" }
+	return p.Keep && len(p.Reasons) == 1 && slices.ContainsFunc(p.Reasons, medical)
 }
 
 // EarlierCount is how many points older than the calendar stay for a mark.
@@ -103,7 +138,7 @@ func (p *PlanPages) preview(c render.Context, d *planPage, typed keepForm) {
 			return
 		}
 	}
-	d.Preview = &previewView{Problem: f.Lang.Error(err)}
+	d.Preview, d.Problems = &previewView{}, keepProblem(f, err)
 }
 
 // SaveKeep is POST /plans/:id/keep.
@@ -123,7 +158,7 @@ func (p *PlanPages) SaveKeep(c render.Context) {
 	case errs.KindOf(err) == errs.Internal:
 		p.render.Error(c, err)
 	default:
-		d.Keep, d.Preview = typed, &previewView{Problem: render.FrameOf(c).Lang.Error(err)}
+		d.Keep, d.Preview, d.Problems = typed, &previewView{}, keepProblem(render.FrameOf(c), err)
 		p.render.PageStatus(c, unprocessable, "protection/plan", d)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"html/template"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"emrvault/appliance/jobs"
@@ -16,20 +18,28 @@ import (
 // planPage is the data of plan.html.
 type planPage struct {
 	plan.Standing
-	When    string
-	Drills  string // when drills are made, in words
-	Zone    string
-	Job     *jobs.Job
-	Gauges  [2]template.HTML
-	Show    string // "", unproven, trouble
-	Runs    []plan.Run
-	Most    int64 // the largest addition of the runs shown, for their bars
-	Page    render.Pager
-	Keep    keepForm
-	Preview *previewView // nil: not asked for
-	Tested  bool
-	Tests   []findingView
-	Problem string
+	When     string
+	Drills   string // when drills are made, in words
+	Zone     string
+	Job      *jobs.Job
+	Gauges   [2]template.HTML
+	Show     string // "", unproven, trouble
+	Runs     []plan.Run
+	Most     int64 // the largest addition of the runs shown, for their bars
+	Page     render.Pager
+	Keep     keepForm
+	Preview  *previewView // nil: not asked for
+	Tested   bool
+	Tests    []findingView
+	Problems problems // with a keep policy as it is typed
+}
+
+// KeepProblem is what is wrong with the typed keep policy, empty when nothing.
+func (d *planPage) KeepProblem() string {
+	if text := d.Problems["yearly"]; text != "" {
+		return text
+	}
+	return d.Problems["keep"]
 }
 
 // Percent is how far the running job has come, -1 when nobody knows.
@@ -205,7 +215,7 @@ func (d *planPage) KeepWords(f *render.Frame) string {
 	for _, part := range []struct {
 		key string
 		n   int
-	}{{"last", k.Last}, {"daily", k.Daily}, {"weekly", k.Weekly}, {"monthly", k.Monthly}, {"yearly", k.Yearly}} {
+	}{{"last", k.Last}, {"hourly", k.Hourly}, {"daily", k.Daily}, {"weekly", k.Weekly}, {"monthly", k.Monthly}, {"yearly", k.Yearly}} {
 		if part.n == 0 {
 			continue
 		}
@@ -215,6 +225,14 @@ func (d *planPage) KeepWords(f *render.Frame) string {
 		text += f.Lang.Plural("plans.keep-n."+part.key, part.n)
 	}
 	return text
+}
+
+// Copied says that the newest good point rests in the second repository too.
+func (d *planPage) Copied() bool { return d.Last != nil && copiedTo(d.Last.Copies, d.Plan.Second) }
+
+// copiedTo looks for a repository among the names of those that hold a copy.
+func copiedTo(copies, repository string) bool {
+	return slices.Contains(strings.Split(copies, ", "), repository)
 }
 
 // FilesDone is how many files the running job has seen.

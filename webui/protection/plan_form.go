@@ -3,6 +3,7 @@ package protection
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"emrvault/appliance/errs"
 	"emrvault/backup"
 	"emrvault/backup/plan"
+	"emrvault/backup/retention"
 	"emrvault/backup/source"
 	sources "emrvault/backup/source/all"
 	"emrvault/webui/render"
@@ -24,6 +26,7 @@ type planForm struct {
 	Kind          string
 	Settings      map[string]string // of the source, by name; lists have one entry a line
 	Repository    string
+	Second        string // name of the repository of the second copy; empty: none
 	Schedule      string
 	Zone          string
 	Keep          keepForm
@@ -46,14 +49,14 @@ type problems map[string]string
 func newForm(kind, repository string) planForm {
 	return planForm{
 		Kind: kind, Repository: repository, Schedule: "0 22 * * *", AfterBackup: true, Enabled: true,
-		Keep: keepForm{"0", "14", "8", "12", "30"}, RTO: "1h", RPO: "24h", Settings: map[string]string{},
+		Keep: keepForm{retention.Inpatient, "0", "0", "14", "8", "12", "30"}, RTO: "1h", RPO: "24h", Settings: map[string]string{},
 	}
 }
 
 // formOf shows a plan that exists.
 func formOf(p plan.Plan) planForm {
 	f := planForm{
-		ID: p.ID, Name: p.Name, Title: p.Title, Kind: p.Source.Kind, Repository: p.Repository, Schedule: p.Schedule, Zone: p.Zone,
+		ID: p.ID, Name: p.Name, Title: p.Title, Kind: p.Source.Kind, Repository: p.Repository, Second: p.Second, Schedule: p.Schedule, Zone: p.Zone,
 		Keep: keepFormOf(p.Keep), AfterBackup: p.Drill.AfterBackup, DrillSchedule: p.Drill.Schedule,
 		RTO: words(p.RTO), RPO: words(p.RPO), Enabled: p.Enabled, Settings: map[string]string{},
 	}
@@ -98,7 +101,7 @@ const manyAssertions = 50
 func readForm(c render.Context) planForm {
 	get := func(name string) string { return strings.TrimSpace(c.PostForm(name)) }
 	f := planForm{
-		Name: get("name"), Title: get("title"), Kind: get("kind"), Repository: get("repository"),
+		Name: get("name"), Title: get("title"), Kind: get("kind"), Repository: get("repository"), Second: get("second"),
 		Schedule: get("schedule"), Zone: get("zone"), Keep: readKeep(c.PostForm), AfterBackup: get("after_backup") != "",
 		DrillSchedule: get("drill_schedule"), RTO: get("rto"), RPO: get("rpo"), Enabled: get("enabled") != "", Settings: map[string]string{},
 	}
@@ -145,14 +148,14 @@ func kindOf(name string) source.Kind {
 func (f *planForm) plan(r *render.Frame) (plan.Plan, problems) {
 	bad := problems{}
 	p := plan.Plan{
-		ID: f.ID, Name: f.Name, Title: f.Title, Repository: f.Repository, Schedule: f.Schedule, Zone: f.Zone, Enabled: f.Enabled,
+		ID: f.ID, Name: f.Name, Title: f.Title, Repository: f.Repository, Second: f.Second, Schedule: f.Schedule, Zone: f.Zone, Enabled: f.Enabled,
 		Source: f.spec(r, bad), Drill: plan.DrillRule{AfterBackup: f.AfterBackup, Schedule: f.DrillSchedule},
 	}
 	p.RTO = f.length(r, bad, "rto", f.RTO)
 	p.RPO = f.length(r, bad, "rpo", f.RPO)
 	var err error
 	if p.Keep, err = f.Keep.keep(); err != nil {
-		bad["keep"] = r.Lang.Error(err)
+		maps.Copy(bad, keepProblem(r, err))
 	}
 	for i, a := range f.Assertions {
 		p.Drill.Assertions = append(p.Drill.Assertions, f.assertion(r, bad, i, a))

@@ -159,7 +159,7 @@ func (p *PlanPages) previewForm(c render.Context, form planForm, old plan.Plan) 
 	f := render.FrameOf(c)
 	keep, err := form.Keep.keep()
 	if err != nil {
-		p.showForm(c, unprocessable, form, problems{"keep": f.Lang.Error(err)})
+		p.showForm(c, unprocessable, form, keepProblem(f, err))
 		return
 	}
 	d, err := p.formPage(c, form, nil)

@@ -33,6 +33,7 @@ type Book interface {
 // Runner carries plans out; *run.Runner is it.
 type Runner interface {
 	Backup(ctx context.Context, plan, by string) (job int64, err error)
+	CopyNow(ctx context.Context, plan int64, by string) (job int64, err error)
 	Probe(ctx context.Context, spec source.Spec) ([]source.Finding, error)
 }
 
@@ -160,6 +161,17 @@ func (p *PlanPages) Run(c render.Context) {
 		return
 	}
 	job, err := p.runner.Backup(render.Ctx(c), found.Name, render.NameOf(c))
+	p.render.Begun(c, job, err, planHref(found.ID))
+}
+
+// Copy is POST /plans/:id/copy: brings the second repository up to date.
+func (p *PlanPages) Copy(c render.Context) {
+	found, err := p.find(c)
+	if err != nil {
+		p.render.Error(c, err)
+		return
+	}
+	job, err := p.runner.CopyNow(render.Ctx(c), found.ID, render.NameOf(c))
 	p.render.Begun(c, job, err, planHref(found.ID))
 }
 

@@ -10,6 +10,7 @@ import (
 	"emrvault/appliance/secret"
 	"emrvault/backup/plan"
 	"emrvault/backup/run"
+	"emrvault/backup/storage/probe"
 	"emrvault/webui/render"
 )
 
@@ -17,15 +18,19 @@ import (
 type Repositories interface {
 	Create(ctx context.Context, p plan.Place) (plan.Repository, error)
 	Adopt(ctx context.Context, p plan.Place, password secret.Text) (plan.Repository, error)
+	Probe(ctx context.Context, p plan.Place) (probe.Report, error)
+	ProbeAgain(ctx context.Context, id int64) (probe.Report, error)
+	Change(ctx context.Context, id int64, settings plan.StorageSettings, word secret.Text) (plan.Repository, error)
 	Space(ctx context.Context, id int64) (plan.Repository, error)
 	AddSheet(ctx context.Context, id int64) (secret.Sheet, error)
 	AskFor(id int64) (first, second int, err error)
 	ConfirmSheet(ctx context.Context, id int64, first, second string) error
 }
 
-// Checker hands in checks of a repository; *run.Runner is it.
+// Checker hands in the work on a repository; *run.Runner is it.
 type Checker interface {
 	Check(ctx context.Context, req run.CheckRequest, by string) (job int64, err error)
+	Care(ctx context.Context, repository int64, by string) (job int64, err error)
 }
 
 // RepositoryPages are the pages of the places where points rest.
@@ -51,50 +56,31 @@ func (p *RepositoryPages) List(c render.Context) {
 	p.render.Page(c, "protection/repositories", list)
 }
 
-// repositoryForm is the data of repository_new.html.
-type repositoryForm struct {
-	Name, Location, Problem string
-	Adopt                   bool // a repository that exists already
-}
-
-// NewForm is GET /repositories/new.
-func (p *RepositoryPages) NewForm(c render.Context) {
-	p.render.Page(c, "protection/repository_new", repositoryForm{})
-}
-
-// Add is POST /repositories/new.
-func (p *RepositoryPages) Add(c render.Context) {
-	form := repositoryForm{
-		Name: strings.TrimSpace(c.PostForm("name")), Location: strings.TrimSpace(c.PostForm("location")), Adopt: c.PostForm("adopt") == "1",
-	}
-	made, err := p.add(render.Ctx(c), form, c.PostForm("password"))
-	switch {
-	case err == nil:
-		p.render.Done(c, repositoryHref(made.ID), "repositories.added", "name", made.Name)
-	case errs.KindOf(err) == errs.Internal:
-		p.render.Error(c, err)
-	default:
-		form.Problem = render.FrameOf(c).Lang.Error(err)
-		p.render.PageStatus(c, unprocessable, "protection/repository_new", form)
-	}
-}
-
-func (p *RepositoryPages) add(ctx context.Context, form repositoryForm, password string) (plan.Repository, error) {
-	if form.Adopt {
-		return p.repositories.Adopt(ctx, plan.Place{Name: form.Name, Location: form.Location}, secret.NewText(password))
-	}
-	return p.repositories.Create(ctx, plan.Place{Name: form.Name, Location: form.Location})
-}
-
 // repositoryPage is the data of repository.html.
 type repositoryPage struct {
 	plan.Repository
-	Plans         []plan.Standing // that write there
-	Groups        []string        // of a sheet, shown this once
-	Asked         bool            // two groups wait to be typed back
+	Plans         []repositoryPlan // that write or copy there
+	Answer        *probeView       // what the place said it can do; nil: never asked
+	Groups        []string         // of a sheet, shown this once
+	Asked         bool             // two groups wait to be typed back
 	First, Second int
 	Problem       string
 }
+
+// repositoryPlan is a plan that a repository holds points of.
+type repositoryPlan struct {
+	plan.Standing
+	Copies bool // its second copies
+}
+
+// Remote says that the place is object storage.
+func (d *repositoryPage) Remote() bool { return strings.HasPrefix(d.Location, "s3:") }
+
+// VerifyDays is in how many days every byte is read once.
+func (d *repositoryPage) VerifyDays() int { return int(d.Settings.VerifyEvery().Hours() / 24) }
+
+// Cared says that somebody has looked after the repository before.
+func (d *repositoryPage) Cared() bool { return !d.CareAt.IsZero() }
 
 // Show is GET /repositories/:id.
 func (p *RepositoryPages) Show(c render.Context) {
@@ -127,9 +113,12 @@ func (p *RepositoryPages) page(c render.Context) (*repositoryPage, error) {
 		return nil, err
 	}
 	for _, s := range o.Plans {
-		if s.Plan.RepositoryID == id {
-			d.Plans = append(d.Plans, s)
+		if s.Plan.RepositoryID == id || s.Plan.SecondID == id {
+			d.Plans = append(d.Plans, repositoryPlan{s, s.Plan.SecondID == id})
 		}
+	}
+	if report := run.Probed(d.Repository); report != nil {
+		d.Answer = probeOf(render.FrameOf(c), *report, d.Settings.LockDays)
 	}
 	if d.SheetNew != "" {
 		// Without a sheet in memory there is nothing to type back; the page
@@ -149,6 +138,16 @@ func (p *RepositoryPages) Check(c render.Context) {
 		return
 	}
 	job, err := p.checker.Check(render.Ctx(c), run.CheckRequest{Repository: d.ID, ReadData: c.PostForm("read") == "1"}, render.NameOf(c))
+	p.render.Begun(c, job, err, repositoryHref(d.ID))
+}
+
+// Care is POST /repositories/:id/care: everything that keeps it sound, now.
+func (p *RepositoryPages) Care(c render.Context) {
+	d, ok := p.load(c)
+	if !ok {
+		return
+	}
+	job, err := p.checker.Care(render.Ctx(c), d.ID, render.NameOf(c))
 	p.render.Begun(c, job, err, repositoryHref(d.ID))
 }
 
