@@ -30,6 +30,7 @@ type attempt struct {
 	repo *repository.Repository
 	lock *repository.Lock // until all of the point has been compared: no prune takes its packs away
 	sn   *snapshot.Snapshot
+	twin *plan.Copy // the copy that is drilled instead of the point itself; nil: none
 	dir  string // restored data, "" until there is some
 
 	began     time.Time // of the restore
@@ -86,6 +87,12 @@ func (a *attempt) begin(ctx context.Context, req run.DrillRequest) error {
 		if a.point != nil {
 			rests = a.point.Repository
 		}
+		if req.Second {
+			if a.twin, err = second(tx, a.point); err != nil {
+				return err
+			}
+			rests = a.twin.Repository
+		}
 		place, err := plan.RepositoryByID(tx, rests)
 		if err != nil {
 			return err
@@ -100,6 +107,29 @@ func (a *attempt) begin(ctx context.Context, req run.DrillRequest) error {
 		}
 		return insertVerdict(tx, &a.verdict, a.plan.ID, siteYear(tx.Now, a.Book.Site()))
 	})
+}
+
+// second finds the newest copy of a point.
+func second(tx *store.Tx, p *plan.Point) (*plan.Copy, error) {
+	if p == nil {
+		return nil, errs.New(errs.NotFound, "run.copy.none", "point", "—")
+	}
+	list, err := plan.Copies(tx, p.ID)
+	if err == nil && len(list) == 0 {
+		err = errs.New(errs.NotFound, "run.copy.none", "point", p.Short())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// rests is where the drill reads the point, and what it is called there.
+func (a *attempt) rests() (repository int64, snapshot string) {
+	if a.twin != nil {
+		return a.twin.Repository, a.twin.Snapshot
+	}
+	return a.point.Repository, a.point.Snapshot
 }
 
 // open fills the head of the record.
@@ -117,6 +147,9 @@ func (a *attempt) open(now time.Time, place plan.Repository) {
 		v.Point = Point{
 			ID: p.ID, Snapshot: p.Snapshot, Repository: place.Repository, Place: place.Name, AsOf: p.AsOf,
 			Files: p.Files, Bytes: p.Bytes, Problems: p.Problems, Damaged: p.Damaged,
+		}
+		if a.twin != nil {
+			v.Point.Snapshot = a.twin.Snapshot
 		}
 		v.Proof, v.Percent = p.Proof, p.Percent
 	}
@@ -195,7 +228,8 @@ func (a *attempt) prepare(ctx context.Context) (plan.Note, error) {
 		return plan.Note{}, err
 	}
 	var err error
-	if a.repo, err = a.runner.Repositories().Fresh(ctx, a.point.Repository); err != nil {
+	place, id := a.rests()
+	if a.repo, err = a.runner.Repositories().Fresh(ctx, place); err != nil {
 		return plan.Note{}, err
 	}
 	if _, err := a.repo.RemoveOwnStaleLocks(ctx); err != nil {
@@ -208,7 +242,7 @@ func (a *attempt) prepare(ctx context.Context) (plan.Note, error) {
 	if err != nil {
 		return plan.Note{}, fmt.Errorf("lock repository for the drill: %w", err)
 	}
-	a.sn, err = snapshot.Load(ctx, a.repo, a.point.Snapshot)
+	a.sn, err = snapshot.Load(ctx, a.repo, id)
 	if errors.Is(err, backup.ErrNotFound) {
 		return plan.Note{}, lost{fmt.Errorf("snapshot of point %s: %w", a.point.Short(), err)}
 	}

@@ -54,11 +54,22 @@ func partly(err error) bool { return errors.Is(err, errPartly) }
 // when point is 0. When the plan is being drilled already, the answer is
 // errs.Busy and the job is that other one.
 func (d *Drills) Submit(ctx context.Context, name string, point int64, by string) (job int64, err error) {
+	return d.submit(ctx, name, run.DrillRequest{Point: point}, by)
+}
+
+// SubmitSecond is Submit for the copy of the point in another repository: it
+// proves that the second copy would be enough. The record names it; the proof of
+// the point itself stays as it is.
+func (d *Drills) SubmitSecond(ctx context.Context, name string, point int64, by string) (job int64, err error) {
+	return d.submit(ctx, name, run.DrillRequest{Point: point, Second: true}, by)
+}
+
+func (d *Drills) submit(ctx context.Context, name string, req run.DrillRequest, by string) (job int64, err error) {
 	p, err := d.Book.Plan(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	if point == 0 {
+	if req.Point == 0 {
 		// A person's slip is told to the person; it is no failed drill and no ticket.
 		if _, live, err := d.Book.Points(ctx, plan.PointFilter{Plan: p.Name, Limit: 1}); err != nil {
 			return 0, err
@@ -66,8 +77,8 @@ func (d *Drills) Submit(ctx context.Context, name string, point int64, by string
 			return 0, errs.New(errs.Conflict, "drill.fail.nopoint", "plan", p.Label())
 		}
 	}
-	if point != 0 {
-		chosen, err := d.Book.PointByID(ctx, point)
+	if req.Point != 0 {
+		chosen, err := d.Book.PointByID(ctx, req.Point)
 		if err != nil {
 			return 0, err
 		}
@@ -78,9 +89,10 @@ func (d *Drills) Submit(ctx context.Context, name string, point int64, by string
 			return 0, errs.New(errs.Conflict, "run.restore.expired", "point", chosen.Short())
 		}
 	}
+	req.Plan = p.ID
 	handed, err := d.Jobs.Submit(ctx, jobs.Request{
 		Kind: run.KindDrill, Key: run.DrillKey(p.ID), Trigger: jobs.Manual, By: by,
-		Params: run.DrillRequest{Plan: p.ID, Point: point},
+		Params: req,
 	})
 	return handed.ID, err
 }

@@ -36,7 +36,7 @@ func (a *attempt) finish(ctx context.Context, failure error) error {
 	}
 	a.judge(failure)
 	err := a.Store.Write(ctx, func(tx *store.Tx) error {
-		if a.proves() {
+		if a.proves() && a.twin == nil { // what becomes of a copy says nothing against the point
 			if err := plan.SetProof(tx, a.point.ID, a.proof()); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"emrvault/appliance/locale"
@@ -10,7 +11,7 @@ import (
 
 // Note is a sentence for people: the key of a text and its arguments (name,
 // value pairs). It is kept in the store and told in the reader's language,
-// so durations, sizes and moments keep their type on the way.
+// so durations, sizes, moments and other notes keep their type on the way.
 type Note struct {
 	Key  string
 	Args []any
@@ -40,12 +41,26 @@ func (n Note) Plain() []any { return n.sized(locale.English) }
 func (n Note) sized(l locale.Lang) []any {
 	args := make([]any, len(n.Args))
 	for i, a := range n.Args {
-		if size, ok := a.(Size); ok {
-			a = l.Bytes(int64(size))
+		switch v := a.(type) {
+		case Size:
+			a = l.Bytes(int64(v))
+		case Note:
+			a = v.In(l)
+		case []Note:
+			a = lines(l, v)
 		}
 		args[i] = a
 	}
 	return args
+}
+
+// lines tells notes one below the other.
+func lines(l locale.Lang, notes []Note) string {
+	said := make([]string, len(notes))
+	for i, n := range notes {
+		said[i] = n.In(l)
+	}
+	return strings.Join(said, "\n")
 }
 
 // noteJSON is a note on disk; each argument is plain, or an object that names
@@ -90,12 +105,18 @@ func (n *Note) UnmarshalJSON(data []byte) error {
 }
 
 func typed(a any) any {
+	if list, ok := a.([]any); ok {
+		return notesOf(list)
+	}
 	object, ok := a.(map[string]any)
 	if !ok {
 		if f, isNumber := a.(float64); isNumber && f == float64(int64(f)) {
 			return int64(f)
 		}
 		return a
+	}
+	if key, ok := object["key"].(string); ok {
+		return noteOf(key, object)
 	}
 	if s, ok := object["seconds"].(float64); ok {
 		return time.Duration(s * float64(time.Second))
@@ -109,4 +130,27 @@ func typed(a any) any {
 		}
 	}
 	return a
+}
+
+// noteOf is a note inside a note.
+func noteOf(key string, object map[string]any) Note {
+	n := Note{Key: key}
+	args, _ := object["args"].([]any)
+	for _, a := range args {
+		n.Args = append(n.Args, typed(a))
+	}
+	return n
+}
+
+// notesOf is a list of notes inside a note; anything else stays as it is.
+func notesOf(list []any) any {
+	notes := make([]Note, len(list))
+	for i, a := range list {
+		n, ok := typed(a).(Note)
+		if !ok {
+			return list
+		}
+		notes[i] = n
+	}
+	return notes
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -197,50 +196,6 @@ func SetProof(tx *store.Tx, point int64, v Proof) error {
 			proven_at = CASE WHEN ?3 < percent AND NOT ?2 THEN proven_at ELSE ?5 END
 		WHERE id = ?6`, v.Drill, v.Failed, v.Percent, string(v.Proof), proven, point)
 	return wrap(err, "write proof of point %d", point)
-}
-
-// Copy 副本 is a point's twin in another repository.
-type Copy struct {
-	Point      int64
-	Repository int64
-	Snapshot   string
-}
-
-// InsertCopy notes that a point rests in another repository too.
-func InsertCopy(tx *store.Tx, c Copy) error {
-	_, err := tx.Change(`
-		INSERT INTO point_copy (point, repository, snapshot, at) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, at = excluded.at, gone = 0`,
-		c.Point, c.Repository, c.Snapshot, store.Stamp(tx.Now))
-	return wrap(err, "write copy of point %d", c.Point)
-}
-
-// Uncopied lists the live points of a plan that its second repository lacks,
-// oldest first.
-func Uncopied(tx *store.Tx, p Plan) ([]Point, error) {
-	list, _, err := selectPoints(tx, clauses{[]string{`t.plan = ? AND t.repository = ? AND t.expired_at IS NULL
-		AND NOT EXISTS (SELECT 1 FROM point_copy c WHERE c.point = t.id AND c.repository = ? AND NOT c.gone)`},
-		[]any{p.ID, p.RepositoryID, p.SecondID}}, "")
-	slices.Reverse(list)
-	return list, err
-}
-
-// Outlived lists copies in a repository whose points have expired.
-func Outlived(tx *store.Tx, repository int64) (list []Copy, err error) {
-	err = tx.Each(func(scan func(...any) error) error {
-		c := Copy{Repository: repository}
-		err := scan(&c.Point, &c.Snapshot)
-		list = append(list, c)
-		return err
-	}, `SELECT c.point, c.snapshot FROM point_copy c JOIN point t ON t.id = c.point
-		WHERE c.repository = ? AND NOT c.gone AND t.expired_at IS NOT NULL`, repository)
-	return list, wrap(err, "read copies in repository %d", repository)
-}
-
-// CopyGone notes that a copy has been removed.
-func CopyGone(tx *store.Tx, c Copy) error {
-	_, err := tx.Change(`UPDATE point_copy SET gone = 1 WHERE point = ? AND repository = ?`, c.Point, c.Repository)
-	return wrap(err, "note removal of the copy of point %d", c.Point)
 }
 
 // Expire takes a point out of the living, with the reasons. One that has

@@ -11,6 +11,7 @@ import (
 // PassOverLost forgets the packs that the index knows and the storage has no
 // more, or not at their full length, and names them. Who writes calls it after
 // LoadIndex: what lay in them is then stored again instead of being relied on.
+// Packs that a check has found damaged are passed over too, without a name.
 // It costs one listing. Only LoadIndex brings the packs back to mind.
 func (r *Repository) PassOverLost(ctx context.Context) (lost []blob.ID, err error) {
 	r.landing.Lock()
@@ -26,7 +27,10 @@ func (r *Repository) PassOverLost(ctx context.Context) (lost []blob.ID, err erro
 			lost, gone[id] = append(lost, id), true
 		}
 	}
-	if len(lost) == 0 {
+	for _, id := range r.RememberedSick() {
+		gone[id] = true
+	}
+	if len(gone) == 0 {
 		return nil, nil
 	}
 	there := index.New()

@@ -280,7 +280,8 @@ func (a *attempt) pointOf(sn *snapshot.Snapshot, sum snapshot.Summary, facts *so
 	return p
 }
 
-// afterwards expires and prunes, hands in the drill, and says how the run went.
+// afterwards expires and prunes, hands in drill and copy, and says how the run
+// went.
 func (a *attempt) afterwards(ctx context.Context, partial error) error {
 	housekeeping := a.expire(ctx)
 	if err := a.repositories.noteSpace(ctx, a.place, a.repo.Storage()); err != nil {
@@ -293,6 +294,12 @@ func (a *attempt) afterwards(ctx context.Context, partial error) error {
 			err = nil
 		}
 		housekeeping = errors.Join(housekeeping, err)
+	}
+	if a.plan.SecondID != 0 {
+		// When points are being copied already, this one goes with the next.
+		if _, err := a.submitCopy(ctx, a.plan, a.job.Job().Trigger, a.job.Job().By); err != nil && !busy(err) {
+			housekeeping = errors.Join(housekeeping, err)
+		}
 	}
 	switch {
 	case ctx.Err() != nil:

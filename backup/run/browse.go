@@ -29,6 +29,7 @@ type browser struct {
 // view is an opened point.
 type view struct {
 	point   plan.Point
+	from    string // name of the repository whose copy this is; empty: the point's own
 	repo    *repository.Repository
 	sn      *snapshot.Snapshot
 	release func()
@@ -42,11 +43,34 @@ func (b *browser) open(ctx context.Context, id int64) (*view, error) {
 	if !p.ExpiredAt.IsZero() {
 		return nil, errs.New(errs.NotFound, "run.restore.expired", "point", p.Short())
 	}
-	repo, release, err := b.repositories.Open(ctx, p.Repository)
+	return b.anywhere(ctx, p)
+}
+
+// anywhere opens a point in its own repository, else where a copy of it rests.
+func (b *browser) anywhere(ctx context.Context, p plan.Point) (*view, error) {
+	v, failed := b.openAt(ctx, p, home(p))
+	if failed == nil || ctx.Err() != nil {
+		return v, failed
+	}
+	copies, err := b.repositories.copies(ctx, p)
+	if err != nil {
+		return nil, errors.Join(failed, err)
+	}
+	for _, at := range copies {
+		if v, err := b.openAt(ctx, p, at); err == nil {
+			v.from = at.name
+			return v, nil
+		}
+	}
+	return nil, failed
+}
+
+func (b *browser) openAt(ctx context.Context, p plan.Point, at rest) (*view, error) {
+	repo, release, err := b.repositories.Open(ctx, at.repository)
 	if err != nil {
 		return nil, err
 	}
-	sn, err := snapshot.Load(ctx, repo, p.Snapshot)
+	sn, err := snapshot.Load(ctx, repo, at.snapshot)
 	if err != nil {
 		release()
 		return nil, told(fmt.Errorf("load point %s: %w", p.Short(), err))
@@ -175,7 +199,7 @@ func (v *view) items(ctx context.Context, n *snapshot.Node) int {
 // have been there.
 func (r *Runner) before(ctx context.Context, v *view, clean string, f *Folder) (map[string]*snapshot.Node, error) {
 	older, _, err := r.Book.Points(ctx, plan.PointFilter{Plan: v.point.PlanName, To: v.point.AsOf, Limit: 1})
-	if err != nil || len(older) == 0 || older[0].Repository != v.point.Repository {
+	if err != nil || len(older) == 0 || older[0].Repository != v.point.Repository || v.from != "" {
 		return nil, err
 	}
 	sn, err := snapshot.Load(ctx, v.repo, older[0].Snapshot)

@@ -42,7 +42,11 @@ func (r *Runner) check(ctx context.Context, job *jobs.Run) error {
 	}
 	job.Stage(backup.StageVerify)
 	var result CheckResult
-	err := told(r.look(ctx, job, req, &result))
+	found := newDamage()
+	err := told(r.look(ctx, job, req, &result, found))
+	if ctx.Err() == nil && found.n > 0 {
+		err = errors.Join(err, told(r.restored(ctx, job, req, &result, found)))
+	}
 	if ctx.Err() != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func (r *Runner) check(ctx context.Context, job *jobs.Run) error {
 	return errors.Join(err, write, job.SetResult(result))
 }
 
-func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, result *CheckResult) (err error) {
+func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, result *CheckResult, found *damage) (err error) {
 	repo, err := r.repositories.Fresh(ctx, req.Repository)
 	if err != nil {
 		return err
@@ -79,6 +83,7 @@ func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, resu
 		return fmt.Errorf("lock repository for the check: %w", err)
 	}
 	report := func(f repository.Finding) {
+		found.note(f)
 		if f.Level == repository.Error {
 			result.Errors++
 			job.Problem(f.Name, errors.New(f.Text))
@@ -89,6 +94,60 @@ func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, resu
 	}
 	options := repository.CheckOptions{ReadData: req.ReadData, Subset: req.Subset}
 	return errors.Join(prove(lock.Context(), repo, options, report, job), lock.Unlock())
+}
+
+// restored heals what a check found damaged. When everything is whole again,
+// the result says what was healed and counts no error.
+func (r *Runner) restored(ctx context.Context, job *jobs.Run, req CheckRequest, result *CheckResult, found *damage) (err error) {
+	place, err := r.Book.RepositoryByID(ctx, req.Repository)
+	if err != nil {
+		return err
+	}
+	repo, err := r.repositories.fresh(ctx, place)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		r.repositories.retire(context.WithoutCancel(ctx), place.ID)
+		err = closing(err, repo)
+	}()
+	if err := repo.LoadIndex(ctx); err != nil && !found.index {
+		return err
+	}
+	m := &mending{Runner: r, job: job, place: place, repo: repo, found: found}
+	if err := m.run(ctx); err != nil {
+		return err
+	}
+	result.Healed, result.Lost = m.healed, m.lost
+	for _, lost := range m.lost {
+		job.Log(lost.Key, lost.Plain()...)
+	}
+	if !m.whole() {
+		return nil
+	}
+	left, err := r.again(ctx, job, repo)
+	result.Errors = left
+	return err
+}
+
+// again looks once more, without reading every byte: what was written anew has
+// been read back by then.
+func (r *Runner) again(ctx context.Context, job *jobs.Run, repo *repository.Repository) (left int, err error) {
+	var lock *repository.Lock
+	err = Patient(ctx, job, func() (err error) {
+		lock, err = repo.Lock(ctx, repository.Read)
+		return err
+	})
+	if err != nil {
+		return 1, fmt.Errorf("lock repository for the check: %w", err)
+	}
+	err = prove(lock.Context(), repo, repository.CheckOptions{}, func(f repository.Finding) {
+		if f.Level == repository.Error {
+			left++
+			job.Problem(f.Name, errors.New(f.Text))
+		}
+	}, job)
+	return left, errors.Join(err, lock.Unlock())
 }
 
 // prove checks what is stored, then what the snapshots say of it.
@@ -102,19 +161,30 @@ func prove(ctx context.Context, repo *repository.Repository, options repository.
 	return snapshot.Check(ctx, repo, report)
 }
 
-// checkEnded opens a ticket for a repository that is damaged.
+// checkEnded opens a ticket for a repository that is damaged, or was.
 func (r *Runner) checkEnded(ctx context.Context, job jobs.Job) error {
-	if job.State != jobs.Failed {
-		return nil
-	}
 	var req CheckRequest
+	var result CheckResult
 	if err := json.Unmarshal(job.Params, &req); err != nil {
 		return fmt.Errorf("request of job %d: %w", job.ID, err)
+	}
+	if len(job.Result) > 0 {
+		if err := json.Unmarshal(job.Result, &result); err != nil {
+			return fmt.Errorf("result of job %d: %w", job.ID, err)
+		}
+	}
+	if job.State != jobs.Failed && result.Healed == 0 {
+		return nil
 	}
 	place, err := r.Book.RepositoryByID(ctx, req.Repository)
 	if err != nil {
 		return err
 	}
-	return r.Tell(ctx, fmt.Sprintf("run.ticket.check/%d", place.ID),
-		plan.Say("run.ticket.check", "repository", place.Name), plan.Say("run.ticket.see", "job", job.ID))
+	if job.State == jobs.Failed {
+		see := plan.Say("run.ticket.see", "job", job.ID)
+		return r.Tell(ctx, fmt.Sprintf("run.ticket.check/%d", place.ID),
+			plan.Say("run.ticket.check", "repository", place.Name), damageText(plan.Care{Lost: result.Lost}, see))
+	}
+	return r.Tell(ctx, fmt.Sprintf("run.ticket.healed/%d", place.ID),
+		plan.Say("run.ticket.healed", "repository", place.Name), plan.Say("run.ticket.healed.text", "n", result.Healed, "job", job.ID))
 }

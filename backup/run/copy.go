@@ -20,9 +20,13 @@ func (r *Runner) CopyNow(ctx context.Context, planID int64, by string) (job int6
 		return 0, err
 	}
 	if p.SecondID == 0 {
-		return 0, errs.New(errs.Conflict, "run.copy.nosecond", "plan", p.Label())
+		return 0, nosecond(p)
 	}
 	return r.submitCopy(ctx, p, jobs.Manual, by)
+}
+
+func nosecond(p plan.Plan) error {
+	return errs.New(errs.Conflict, "run.copy.nosecond", "plan", p.Label())
 }
 
 func (r *Runner) submitCopy(ctx context.Context, p plan.Plan, trigger jobs.Trigger, by string) (int64, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"emrvault/appliance/errs"
+	"emrvault/appliance/jobs"
 	"emrvault/appliance/locale"
 	"emrvault/appliance/store"
 	"emrvault/backup"
@@ -46,7 +47,8 @@ func (a *attempt) expire(ctx context.Context) error {
 	if err = errors.Join(err, lock.Unlock()); err != nil || !removed {
 		return err
 	}
-	return a.prune(ctx)
+	_, err = a.prune(ctx, a.job, a.place, a.repo)
+	return err
 }
 
 // letGo judges once more, under the lock: while it was waited for, a point may
@@ -131,22 +133,26 @@ func (a *attempt) remove(ctx context.Context, gone []doomed) error {
 
 // prune gives back the room of what no snapshot needs. What others keep it from
 // doing, the next prune does.
-func (a *attempt) prune(ctx context.Context) error {
-	a.job.Stage(backup.StagePrune)
-	report, err := snapshot.Prune(ctx, a.repo, repository.PruneOptions{}, a.job)
+func (r *Runner) prune(ctx context.Context, job *jobs.Run, place plan.Repository, repo *repository.Repository) (repository.PruneReport, error) {
+	job.Stage(backup.StagePrune)
+	report, err := snapshot.Prune(ctx, repo, repository.PruneOptions{}, job)
 	if errors.Is(err, backup.ErrLocked) {
-		return nil
+		job.Log("run.log.prunelocked")
+		return report, nil
 	}
 	if err != nil {
-		return fmt.Errorf("prune repository %s: %w", a.place.Name, err)
+		return report, fmt.Errorf("prune repository %s: %w", place.Name, err)
 	}
-	a.job.Log("run.log.pruned", "freed", locale.English.Bytes(max(0, report.BytesFreed)))
+	job.Log("run.log.pruned", "freed", locale.English.Bytes(max(0, report.BytesFreed)))
 	if report.Postponed != "" {
-		a.job.Log("run.log.prunelater", "left", locale.English.Bytes(report.BytesLeft))
+		job.Log("run.log.prunelater", "left", locale.English.Bytes(report.BytesLeft))
 	}
-	return nil
+	return report, nil
 }
 
 // reclaim prunes alone. When somebody else is at work in the repository, the
 // room stays as it is.
-func (a *attempt) reclaim(ctx context.Context) error { return a.prune(ctx) }
+func (a *attempt) reclaim(ctx context.Context) error {
+	_, err := a.prune(ctx, a.job, a.place, a.repo)
+	return err
+}

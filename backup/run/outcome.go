@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/locale"
 	"emrvault/backup"
 	"emrvault/backup/plan"
 	"emrvault/backup/source"
+	"emrvault/backup/storage"
+	"emrvault/backup/storage/retry"
 )
 
 // errGap marks work that was done, but not all of it, or not on sound ground.
@@ -41,6 +44,8 @@ var reasons = []struct {
 	{backup.ErrDamaged, errs.Conflict, "run.fail.damaged"},
 	{backup.ErrUnsupported, errs.Invalid, "run.fail.unsupported"},
 	{backup.ErrInvalid, errs.Invalid, "run.fail.invalid"},
+	{storage.ErrPermanent, errs.Conflict, "run.fail.denied"},
+	{retry.ErrStalled, errs.Conflict, "run.fail.silent"},
 	{backup.ErrNotFound, errs.NotFound, "run.fail.notfound"},
 }
 
@@ -56,6 +61,10 @@ func told(err error) error {
 		if errors.Is(err, r.is) {
 			return spoken{errs.Wrap(r.kind, err, r.key, "detail", err.Error())}
 		}
+	}
+	var line net.Error
+	if errors.As(err, &line) {
+		return spoken{errs.Wrap(errs.Conflict, err, "run.fail.silent", "detail", err.Error())}
 	}
 	return spoken{errs.Wrap(errs.Internal, err, "run.fail.other", "detail", err.Error())}
 }

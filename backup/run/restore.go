@@ -3,13 +3,12 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
+	"emrvault/backup/plan"
 	"emrvault/backup/restore"
-	"emrvault/backup/snapshot"
 )
 
 // Restore hands in a restore and gives the job. The target must be a folder
@@ -46,18 +45,34 @@ func (r *Runner) restore(ctx context.Context, job *jobs.Run) error {
 	if err != nil {
 		return err
 	}
-	repo, err := r.repositories.Fresh(ctx, p.Repository)
+	places := []rest{home(p)}
+	copies, err := r.repositories.copies(ctx, p)
 	if err != nil {
 		return err
 	}
-	sn, err := snapshot.Load(ctx, repo, p.Snapshot)
+	for i, at := range append(places, copies...) {
+		if i > 0 {
+			job.Log("run.log.fromcopy", "repository", at.name, "detail", err.Error())
+		}
+		err = r.restoreFrom(ctx, job, req, p, at)
+		if err == nil || ctx.Err() != nil || !elsewhere(err) {
+			break
+		}
+	}
+	return err
+}
+
+// restoreFrom restores from one of the places where a point rests. From a copy
+// it goes on with what the point's own repository gave.
+func (r *Runner) restoreFrom(ctx context.Context, job *jobs.Run, req RestoreRequest, p plan.Point, at rest) error {
+	repo, sn, err := r.repositories.load(ctx, p, at)
 	if err != nil {
-		return told(closing(fmt.Errorf("load point %s: %w", p.Short(), err), repo))
+		return err
 	}
 	var result *restore.Result
 	err = Patient(ctx, job, func() (err error) {
 		result, err = restore.Run(ctx, repo, sn, restore.Options{
-			Target: req.Target, Include: req.Include, Verify: req.Verify, Progress: job,
+			Target: req.Target, Include: req.Include, Verify: req.Verify, Resume: at.name != "", Progress: job,
 		})
 		return err
 	})
@@ -73,6 +88,6 @@ func (r *Runner) restore(ctx context.Context, job *jobs.Run) error {
 	}
 	return errors.Join(err, job.SetResult(RestoreResult{
 		Files: result.Files, Dirs: result.Dirs, Bytes: result.Bytes, Target: req.Target,
-		Verified: req.Verify && err == nil, Skipped: len(result.Skipped),
+		Verified: req.Verify && err == nil, Skipped: len(result.Skipped), From: at.name,
 	}))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"emrvault/appliance/config"
@@ -46,9 +47,16 @@ func New(p Parts) *Runner {
 	r := &Runner{Parts: p, repositories: NewRepositories(p)}
 	r.browser = &browser{repositories: r.repositories, book: p.Book}
 	p.Book.KnowSources(verify)
-	p.Jobs.Register(jobs.Kind{Name: KindBackup, Run: r.backup, Resubmit: true, Partial: gap})
-	p.Jobs.Register(jobs.Kind{Name: KindRestore, Run: r.restore, Partial: gap})
-	p.Jobs.Register(jobs.Kind{Name: KindCheck, Run: r.check})
+	for _, kind := range []jobs.Kind{
+		{Name: KindBackup, Run: r.backup, Resubmit: true, Partial: gap},
+		{Name: KindRestore, Run: r.restore, Partial: gap},
+		{Name: KindCheck, Run: r.check},
+		{Name: KindCopy, Run: r.copy, Resubmit: true, Partial: gap, Lane: KindCopy},
+		{Name: KindCare, Run: r.care, Resubmit: true, Partial: gap, Lane: KindCare},
+	} {
+		kind.Run = listening(kind.Run)
+		p.Jobs.Register(kind)
+	}
 	p.Jobs.OnEnd(r.ended)
 	return r
 }
@@ -65,16 +73,25 @@ func (r *Runner) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var group sync.WaitGroup
 	for _, place := range list {
-		if err := r.unlock(ctx, place); err != nil {
-			r.Log.WarnContext(ctx, "repository could not be opened at start", "repository", place.Name, "error", err)
-		}
+		group.Go(func() {
+			if err := r.unlock(ctx, place); err != nil {
+				r.Log.WarnContext(ctx, "repository could not be opened at start", "repository", place.Name, "error", err)
+			}
+		})
 	}
+	group.Wait()
 	return nil
 }
 
+// unlockTime is how long the start waits for a place that does not answer.
+const unlockTime = 4 * time.Second
+
 func (r *Runner) unlock(ctx context.Context, place plan.Repository) error {
-	repo, err := r.repositories.fresh(ctx, place)
+	ctx, done := context.WithTimeout(ctx, unlockTime)
+	defer done()
+	repo, err := r.repositories.attended(ctx, place)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,64 @@ func (s *Scheduler) pass(ctx context.Context) (next time.Time, err error) {
 			}
 		}
 	}
+	due, err := s.caring(ctx)
+	if !due.IsZero() && (next.IsZero() || due.Before(next)) {
+		next = due
+	}
+	return next, errors.Join(append(failed, err)...)
+}
+
+// caring hands in the care of repositories that is due and gives the next
+// moment.
+func (s *Scheduler) caring(ctx context.Context) (next time.Time, err error) {
+	list, err := s.runner.Book.Repositories(ctx)
+	if err != nil {
+		return next, err
+	}
+	var failed []error
+	for _, place := range list {
+		due, err := s.lookAfter(ctx, place)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("repository %s: %w", place.Name, err))
+		}
+		if next.IsZero() || due.Before(next) {
+			next = due
+		}
+	}
 	return next, errors.Join(failed...)
+}
+
+// lookAfter hands in the care of a repository when it is due. Nights that went
+// by while the box was off are made up for once.
+func (s *Scheduler) lookAfter(ctx context.Context, place plan.Repository) (time.Time, error) {
+	nights, err := quietHour(place, s.runner.Book.Site())
+	if err != nil {
+		return time.Time{}, err
+	}
+	next, err := step(nights, place.NextCare, s.runner.Now(), func(l lapse) error {
+		_, err := s.runner.submitCare(ctx, place.ID, l.trigger, "")
+		if busy(err) {
+			return nil
+		}
+		return err
+	})
+	if next.Equal(place.NextCare) {
+		return next, err
+	}
+	write := s.runner.Store.Write(ctx, func(tx *store.Tx) error { return plan.SetNextCare(tx, place.ID, next) })
+	return next, errors.Join(err, write)
+}
+
+// quietHour is when a repository is looked after: after midnight, when the
+// backups of the evening are done. The minute follows from the repository's id,
+// so that those of many boxes do not ask one server at the same moment.
+func quietHour(place plan.Repository, site *time.Location) (schedule.Schedule, error) {
+	var sum uint32
+	for _, c := range place.Repository {
+		sum = sum*31 + uint32(c)
+	}
+	minute := sum % 120
+	return schedule.Parse(fmt.Sprintf("%d %d * * *", minute%60, 2+minute/60), site)
 }
 
 // look hands in what a plan has due and gives its next moments.

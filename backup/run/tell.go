@@ -19,6 +19,10 @@ func (r *Runner) ended(ctx context.Context, job jobs.Job) {
 		err = r.backupEnded(ctx, job)
 	case KindCheck:
 		err = r.checkEnded(ctx, job)
+	case KindCopy:
+		err = r.copyEnded(ctx, job)
+	case KindCare:
+		err = r.careEnded(ctx, job)
 	}
 	if err != nil {
 		r.Log.ErrorContext(ctx, "end of a job could not be recorded", "job", job.ID, "kind", job.Kind, "error", err)

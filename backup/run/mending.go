@@ -1,0 +1,341 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"emrvault/appliance/jobs"
+	"emrvault/appliance/store"
+	"emrvault/backup"
+	"emrvault/backup/plan"
+	"emrvault/backup/repository"
+	"emrvault/backup/repository/blob"
+	"emrvault/backup/snapshot"
+)
+
+// damage gathers what verification found.
+type damage struct {
+	packs map[blob.ID]bool
+	index bool // index files are damaged: the packs know what they should say
+	rest  bool // trees, snapshots or pieces are missing
+	seen  map[string]bool
+	n     int // findings that mean loss
+}
+
+func newDamage() *damage { return &damage{packs: map[blob.ID]bool{}, seen: map[string]bool{}} }
+
+// note takes a finding in and says whether it is a new one that means loss.
+func (d *damage) note(f repository.Finding) bool {
+	word := f.Kind + " " + f.Name
+	if f.Level != repository.Error || d.seen[word] {
+		return false
+	}
+	d.seen[word] = true
+	d.n++
+	id, isPack := f.SickPack()
+	switch {
+	case isPack:
+		d.packs[id] = true
+	case f.Kind == repository.IndexDamaged, f.Kind == repository.IndexConflict:
+		d.index = true
+	default:
+		d.rest = true
+	}
+	return true
+}
+
+func (d *damage) sick() []blob.ID { return slices.SortedFunc(maps.Keys(d.packs), blob.ID.Compare) }
+
+// mending puts a damaged repository right, as far as what is whole elsewhere
+// reaches.
+//
+// With a second copy, damaged packs are written anew from what is good in them
+// and from the copy. Without one they stay as they are: somebody may still get
+// more out of the disk than we do; backups pass them over and store again what
+// their sources still have. Once that has replaced everything, the packs go.
+type mending struct {
+	*Runner
+	job   *jobs.Run
+	place plan.Repository
+	repo  *repository.Repository
+	found *damage
+
+	others []*repository.Repository // second copies, opened and their index loaded
+	healed int
+	left   []blob.ID // packs that stay damaged
+	holes  int       // packs that were replaced, but not with everything
+	lost   []plan.Note
+}
+
+// healBatch is how many packs are healed under one exclusive lock: backups
+// wait for it.
+const healBatch = 8
+
+// run heals and says what stays lost. Nobody holds a lock.
+func (m *mending) run(ctx context.Context) (err error) {
+	if err := m.repo.RememberSick(m.found.sick(), false); err != nil {
+		m.job.Problem("cache", err)
+	}
+	defer m.close(&err)
+	if err := m.openOthers(ctx); err != nil {
+		return err
+	}
+	if err := m.locked(ctx, m.index); err != nil {
+		return err
+	}
+	if err := m.packs(ctx); err != nil {
+		return err
+	}
+	if err := m.locked(ctx, m.fill); err != nil {
+		return err
+	}
+	return m.losses(ctx)
+}
+
+// locked holds the exclusive lock around a step, the index loaded.
+func (m *mending) locked(ctx context.Context, step func(context.Context) error) error {
+	var lock *repository.Lock
+	err := Patient(ctx, m.job, func() (err error) {
+		lock, err = m.repo.Lock(ctx, repository.Exclusive)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("lock repository %s to heal it: %w", m.place.Name, err)
+	}
+	return errors.Join(step(lock.Context()), lock.Unlock())
+}
+
+// index makes the index say what the packs say.
+func (m *mending) index(ctx context.Context) error {
+	if !m.found.index {
+		return nil
+	}
+	_, err := m.repo.RepairIndex(ctx, repository.IndexOptions{}, m.job)
+	if err == nil {
+		m.job.Log("run.log.indexmended")
+	}
+	return err
+}
+
+func (m *mending) packs(ctx context.Context) error {
+	for some := range slices.Chunk(m.found.sick(), healBatch) {
+		if err := m.locked(ctx, func(ctx context.Context) error { return m.heal(ctx, some) }); err != nil {
+			return err
+		}
+	}
+	if m.healed > 0 {
+		m.job.Log("run.log.healed", "n", m.healed, "repository", m.place.Name)
+	}
+	return nil
+}
+
+// heal writes a few damaged packs anew.
+func (m *mending) heal(ctx context.Context, packs []blob.ID) error {
+	if err := m.repo.LoadIndex(ctx); err != nil {
+		return err
+	}
+	packs, err := m.safe(ctx, packs)
+	if err != nil || len(packs) == 0 {
+		return err
+	}
+	report, err := m.repo.Heal(ctx, packs, m.source(), m.job)
+	if err != nil {
+		return err
+	}
+	holes := min(len(report.Lost), len(report.Replaced))
+	m.holes += holes
+	m.healed += len(report.Replaced) - holes
+	m.left = append(m.left, report.Kept...)
+	return nil
+}
+
+// safe chooses the packs that can be replaced. Without a second copy these are
+// the ones of which every blob is whole, here or in another pack.
+func (m *mending) safe(ctx context.Context, packs []blob.ID) (list []blob.ID, err error) {
+	if len(m.others) > 0 {
+		return packs, nil
+	}
+	for _, id := range packs {
+		bad, err := m.repo.Unreadable(ctx, []blob.ID{id})
+		if err != nil {
+			return nil, err
+		}
+		if bad.Len() > 0 {
+			m.left = append(m.left, id)
+		} else {
+			list = append(list, id)
+		}
+	}
+	return list, nil
+}
+
+// fill brings back what no index names any more: snapshots, then folders and
+// pieces of files.
+func (m *mending) fill(ctx context.Context) error {
+	if len(m.others) == 0 || !m.found.rest && len(m.found.packs) == 0 {
+		return nil
+	}
+	if err := m.repo.LoadIndex(ctx); err != nil {
+		return err
+	}
+	if err := m.snapshots(ctx); err != nil {
+		return err
+	}
+	report, err := snapshot.Fill(ctx, m.repo, m.source(), m.job)
+	if report.Fetched > 0 {
+		m.job.Log("run.log.filled", "n", report.Fetched)
+	}
+	return err
+}
+
+// snapshots writes points anew whose own document is damaged and which have a
+// copy. The new document is there before the book names it, and the damaged
+// one goes last.
+func (m *mending) snapshots(ctx context.Context) error {
+	ids, err := snapshot.LostPoints(ctx, m.repo)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := m.snapshot(ctx, id); err != nil {
+			return fmt.Errorf("bring back point %.8s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func (m *mending) snapshot(ctx context.Context, id string) error {
+	var point *plan.Point
+	err := m.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		point, err = plan.PointOf(tx, m.place.ID, id)
+		return err
+	})
+	if err != nil || point == nil {
+		return err
+	}
+	for _, other := range m.others {
+		twin := m.twinOf(ctx, other, id)
+		if twin == nil {
+			continue
+		}
+		if err := snapshot.Save(ctx, m.repo, twin); err != nil {
+			return err
+		}
+		if err := m.Store.Write(ctx, func(tx *store.Tx) error { return plan.Renew(tx, point.ID, twin.ID) }); err != nil {
+			return err
+		}
+		m.job.Log("run.log.pointhealed", "point", point.Short())
+		return snapshot.Remove(ctx, m.repo, id)
+	}
+	return nil
+}
+
+// twinOf finds the copy of a snapshot, ready to be written here.
+func (m *mending) twinOf(ctx context.Context, other *repository.Repository, id string) *snapshot.Snapshot {
+	list, err := snapshot.List(ctx, other, snapshot.Filter{})
+	if err != nil {
+		m.job.Problem("second copy", err)
+	}
+	for _, sn := range list {
+		if sn.Original.String() == id {
+			twin := *sn
+			return &twin
+		}
+	}
+	return nil
+}
+
+// losses names what cannot be had any more.
+func (m *mending) losses(ctx context.Context) error {
+	if len(m.left) == 0 && m.holes == 0 && !m.found.rest {
+		return nil
+	}
+	lock, err := m.repo.Lock(ctx, repository.Read)
+	if err != nil {
+		return fmt.Errorf("lock repository %s: %w", m.place.Name, err)
+	}
+	m.lost, err = m.name(lock.Context())
+	return errors.Join(err, lock.Unlock())
+}
+
+func (m *mending) name(ctx context.Context) ([]plan.Note, error) {
+	if _, err := m.repo.SalvageIndex(ctx); err != nil {
+		return nil, err
+	}
+	bad, err := m.repo.Unreadable(ctx, m.left)
+	if err != nil {
+		return nil, err
+	}
+	var told tale
+	told.zone = m.Book.Site()
+	report, err := snapshot.Losses(ctx, m.repo, bad, told.add)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := snapshot.LostPoints(ctx, m.repo)
+	for _, id := range ids {
+		told.notes = append(told.notes, plan.Say("run.loss.snapshot", "point", fmt.Sprintf("%.8s", id)))
+	}
+	return told.end(report), err
+}
+
+// source is where healing finds what is lost here; nil without a second copy.
+func (m *mending) source() repository.Source {
+	if len(m.others) == 0 {
+		return nil
+	}
+	return sources(m.others)
+}
+
+// sources asks one second copy after the other.
+type sources []*repository.Repository
+
+// LoadBlob gives a blob from the first copy that has it.
+func (s sources) LoadBlob(ctx context.Context, h blob.Handle, buf []byte) ([]byte, error) {
+	var failed []error
+	for _, repo := range s {
+		plain, err := repo.LoadBlob(ctx, h, buf)
+		if err == nil || ctx.Err() != nil {
+			return plain, err
+		}
+		failed = append(failed, err)
+	}
+	return nil, fmt.Errorf("%w: %w", backup.ErrNotFound, errors.Join(failed...))
+}
+
+// openOthers opens the second copies that can be reached. One that cannot is
+// told and passed over.
+func (m *mending) openOthers(ctx context.Context) error {
+	var ids []int64
+	err := m.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		ids, err = plan.Counterparts(tx, m.place.ID)
+		return err
+	})
+	for _, id := range ids {
+		repo, err := m.repositories.Fresh(ctx, id)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			m.job.Problem("second copy", err)
+			continue
+		}
+		m.others = append(m.others, repo)
+		if _, err := repo.SalvageIndex(ctx); err != nil {
+			m.job.Problem("second copy", err)
+		}
+	}
+	return err
+}
+
+func (m *mending) close(err *error) {
+	for _, repo := range m.others {
+		*err = closing(*err, repo)
+	}
+}
+
+// whole says that nothing stays lost.
+func (m *mending) whole() bool { return len(m.left) == 0 && m.holes == 0 && len(m.lost) == 0 }
