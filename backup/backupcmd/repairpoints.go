@@ -65,7 +65,7 @@ func loadForRepair(ctx context.Context, repo *repository.Repository, write bool)
 
 func tellRepaired(env *Env, f *repoFlags, r snapshot.RepairReport, confirm bool) error {
 	var said []error
-	n := len(r.Points) + len(r.Unreadable)
+	n := len(r.Points) + len(r.Unreadable) + len(r.Unfinished)
 	if f.json {
 		said = append(said, env.json(r))
 	} else {
@@ -81,6 +81,9 @@ func tellRepaired(env *Env, f *repoFlags, r snapshot.RepairReport, confirm bool)
 		}
 		for _, id := range r.Unreadable {
 			said = append(said, env.say("cli.repair.snapshots.unreadable", "id", id[:8]))
+		}
+		for _, id := range r.Unfinished {
+			said = append(said, env.say("cli.repair.snapshots.unfinished", "id", id[:8]))
 		}
 		if n == 0 {
 			said = append(said, env.say("cli.repair.snapshots.good"))

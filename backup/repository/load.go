@@ -20,7 +20,7 @@ func packName(id blob.ID) storage.Name {
 
 // LoadBlob reads one blob into buf, growing it when it is too small:
 // decrypted, decompressed, its hash proven. Every copy is tried before it
-// gives up.
+// gives up; the error wraps backup.ErrDamaged when all of them are damaged.
 func (r *Repository) LoadBlob(ctx context.Context, h blob.Handle, buf []byte) ([]byte, error) {
 	return r.loadBlob(ctx, h, buf, r.trees)
 }
@@ -47,7 +47,17 @@ func (r *Repository) loadBlob(ctx context.Context, h blob.Handle, buf []byte, ne
 		}
 		failures = append(failures, err)
 	}
-	return nil, errors.Join(failures...)
+	return nil, gravest(failures)
+}
+
+// gravest says why no copy of a blob could be read. Damage is only what all of
+// them have: one that the storage does not give for now may be whole.
+func gravest(failures []error) error {
+	passing := slices.DeleteFunc(slices.Clone(failures), func(err error) bool { return errors.Is(err, backup.ErrDamaged) })
+	if len(passing) > 0 {
+		return errors.Join(passing...)
+	}
+	return errors.Join(failures...)
 }
 
 // loadNear reads a copy from the cache if it is there and sound.

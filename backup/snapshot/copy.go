@@ -202,9 +202,13 @@ func (c *copying) want(ctx context.Context, list []*Snapshot) (*blob.Set, error)
 			}
 		},
 		broken: func(at *place, err error) error {
+			err = fmt.Errorf("point %s: folder %s: %w", at.snapshot(), at.path(), err)
+			if !certain(err) {
+				return err // what is in it would be missing in the copy
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			c.lost(blob.TreeHandle(at.id), fmt.Errorf("point %s: folder %s: %w", at.snapshot(), at.path(), err))
+			c.lost(blob.TreeHandle(at.id), err)
 			return nil
 		},
 	}

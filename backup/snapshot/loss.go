@@ -166,11 +166,29 @@ func LostPoints(ctx context.Context, repo *repository.Repository) (ids []string,
 		return nil, err
 	}
 	for _, id := range all {
-		if _, err := Load(ctx, repo, id); errors.Is(err, backup.ErrDamaged) {
-			ids = append(ids, id)
-		} else if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		lost, err := lostPoint(ctx, repo, id)
+		if err != nil {
 			return nil, err
+		}
+		if lost {
+			ids = append(ids, id)
 		}
 	}
 	return ids, nil
+}
+
+// lostPoint tells whether a point's own document is damaged. A faulty cable
+// damages what is whole, so it is read twice.
+func lostPoint(ctx context.Context, repo *repository.Repository, id string) (bool, error) {
+	_, err := Load(ctx, repo, id)
+	if errors.Is(err, backup.ErrDamaged) {
+		_, err = Load(ctx, repo, id)
+	}
+	switch {
+	case err == nil || errors.Is(err, backup.ErrNotFound):
+		return false, nil
+	case errors.Is(err, backup.ErrDamaged):
+		return true, nil
+	}
+	return false, err
 }

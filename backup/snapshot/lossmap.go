@@ -45,7 +45,6 @@ func surveyDamage(ctx context.Context, repo *repository.Repository, bad *blob.Se
 			d.mark(s.Tree)
 			continue
 		}
-		d.doubt(s.Tree)
 		roots = append(roots, &place{id: s.Tree, name: s.Short()})
 	}
 	s := &sweep{repo: repo, node: d.node, tree: d.tree, broken: func(at *place, err error) error {
@@ -68,7 +67,8 @@ func certain(err error) bool {
 	return errors.Is(err, backup.ErrDamaged) || errors.Is(err, backup.ErrNotFound)
 }
 
-// tree notes a tree that counts as lost, even if it can be read this time.
+// tree notes a tree that counts as lost, even if it can be read this time: what
+// stands in it was not looked at then.
 func (d *damage) tree(id blob.ID) {
 	if d.bad.Has(blob.TreeHandle(id)) {
 		d.mark(id)
@@ -81,15 +81,6 @@ func (d *damage) mark(tree blob.ID) {
 	defer d.mu.Unlock()
 	d.broken[tree] = struct{}{}
 	d.hit[d.number(tree)] = true
-}
-
-// doubt notes a tree that could not be read when it counted, although it may be
-// readable now: what stands in it was not looked at then. The caller holds mu,
-// or is alone.
-func (d *damage) doubt(tree blob.ID) {
-	if d.only && d.bad.Has(blob.TreeHandle(tree)) {
-		d.hit[d.number(tree)] = true
-	}
 }
 
 // number gives each tree one; the caller holds mu.
@@ -113,7 +104,6 @@ func (d *damage) node(at *place, _ string, n *Node) {
 			d.broken[n.Subtree] = struct{}{}
 			d.hit[child] = true
 		}
-		d.doubt(n.Subtree)
 		d.edges = append(d.edges, edge{child: child, parent: parent})
 	case n.Type == File:
 		if slices.ContainsFunc(n.Content, d.lost) {

@@ -26,6 +26,7 @@ type RepairedPoint struct {
 type RepairReport struct {
 	Points     []RepairedPoint `json:"points,omitempty"`
 	Unreadable []string        `json:"unreadable,omitempty"` // snapshots whose own document is damaged
+	Unfinished []string        `json:"unfinished,omitempty"` // what interrupted backups have left, and has lost something: removed
 }
 
 // Repair writes snapshots that have lost data anew, so that whatever remains
@@ -36,9 +37,11 @@ type RepairReport struct {
 // nothing is left, and a folder whose list is lost, are left out. All of it is
 // written down in a text file at the root of the snapshot. The new snapshot
 // carries RepairedTag and the old one's id as its original; once it has been
-// read back the old one is removed. Without confirm nothing is changed. The
-// caller holds the exclusive lock and has loaded the index; bad are the blobs
-// that are in the index and cannot be read.
+// read back the old one is removed. A checkpoint that has lost something is worth
+// nothing and is removed. Without confirm nothing is changed. The caller holds
+// the exclusive lock and has loaded the index; bad are the blobs that are in the
+// index and cannot be read. Each of them is tried once more, and one that the
+// storage does not give for now ends the repair: it may be whole.
 func Repair(ctx context.Context, repo *repository.Repository, bad *blob.Set, confirm bool, progress backup.Progress) (RepairReport, error) {
 	if progress == nil {
 		progress = backup.Silent{}
@@ -71,7 +74,7 @@ func (r *repairing) run(ctx context.Context, bad *blob.Set) (err error) {
 	if r.report.Unreadable, err = LostPoints(ctx, r.repo); err != nil {
 		return err
 	}
-	list, broken := List(ctx, r.repo, Filter{})
+	list, unfinished, broken := ListAll(ctx, r.repo)
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -79,11 +82,18 @@ func (r *repairing) run(ctx context.Context, bad *blob.Set) (err error) {
 		return broken
 	}
 	r.all = list
-	d, err := surveyDamage(ctx, r.repo, bad, false, list)
+	if bad, err = r.sure(ctx, bad); err != nil {
+		return err
+	}
+	d, err := surveyDamage(ctx, r.repo, bad, false, slices.Concat(list, unfinished))
 	if err != nil {
 		return err
 	}
-	hit := slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return !d.hits(s.Tree) })
+	whole := func(s *Snapshot) bool { return !d.hits(s.Tree) }
+	hit := slices.DeleteFunc(slices.Clone(list), whole)
+	for _, s := range slices.DeleteFunc(unfinished, whole) {
+		r.report.Unfinished = append(r.report.Unfinished, s.ID)
+	}
 	r.progress.Total(int64(len(hit)), 0)
 	if err := r.rewrite(ctx, d, hit); err != nil {
 		return err
@@ -93,7 +103,28 @@ func (r *repairing) run(ctx context.Context, bad *blob.Set) (err error) {
 			return err
 		}
 	}
-	return r.removeUnreadable(ctx)
+	return r.removeLost(ctx)
+}
+
+// sure tries what counts as unreadable once more.
+func (r *repairing) sure(ctx context.Context, bad *blob.Set) (*blob.Set, error) {
+	lost := blob.NewSet()
+	if bad == nil {
+		return lost, nil
+	}
+	for h := range bad.All() {
+		if !r.repo.Has(h) {
+			continue // that is reason enough
+		}
+		_, err := r.repo.LoadStored(ctx, h, nil)
+		if err != nil && !certain(err) {
+			return nil, fmt.Errorf("what the storage does not give for now may be whole, so nothing is given up: %w", err)
+		}
+		if err != nil {
+			lost.Add(h)
+		}
+	}
+	return lost, nil
 }
 
 // rewrite makes the new trees, all of them durable before any snapshot.
@@ -158,12 +189,13 @@ func (r *repairing) save(ctx context.Context, m rewritten) (string, error) {
 	return s.ID, nil
 }
 
-func (r *repairing) removeUnreadable(ctx context.Context) error {
+// removeLost removes documents that nobody can use.
+func (r *repairing) removeLost(ctx context.Context) error {
 	if !r.confirm {
 		return nil
 	}
 	var failures []error
-	for _, id := range r.report.Unreadable {
+	for _, id := range slices.Concat(r.report.Unreadable, r.report.Unfinished) {
 		failures = append(failures, Remove(ctx, r.repo, id))
 	}
 	return errors.Join(failures...)
