@@ -72,8 +72,8 @@ func (r Report) Step(name string) (step Step, ok bool) {
 // Checksum, Clock. What it writes lies below storage.Scratch.
 type Prober interface {
 	Probe(ctx context.Context, now func() time.Time) []Step
-	// Tidy removes everything below storage.Scratch, also what only versions
-	// of a bucket still hold.
+	// Tidy removes what probes have left below storage.Scratch, also what only
+	// versions of a bucket still hold, and nothing else.
 	Tidy(ctx context.Context) error
 }
 

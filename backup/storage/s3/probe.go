@@ -163,6 +163,8 @@ func (s *Storage) askClock() probe.Answer {
 
 // Tidy removes what probes have left, every version of it. What is still
 // locked for a moment is waited for, but not what this key may never remove.
+// Whatever else lies in that folder is not ours: the bucket may have been
+// somebody's before it is probed.
 func (s *Storage) Tidy(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		stays, err := s.tidy(ctx)
@@ -185,6 +187,9 @@ func (s *Storage) tidy(ctx context.Context) (stays bool, err error) {
 	for object := range s.core.ListObjectsIter(listing, s.settings.Bucket, options) {
 		if object.Err != nil {
 			return false, s.told(ctx, "look for what a probe left", object.Err)
+		}
+		if _, ours := s.parse(storage.Scratch, object.Key); !ours {
+			continue
 		}
 		left := s.core.RemoveObject(ctx, s.settings.Bucket, object.Key, minio.RemoveObjectOptions{VersionID: object.VersionID})
 		if left != nil {

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,5 +62,28 @@ func wantEmpty(t *testing.T, settings s3.Settings) {
 	defer cancel()
 	for object := range s3test.Client(t, settings).ListObjectsIter(ctx, settings.Bucket, minio.ListObjectsOptions{Recursive: true, WithVersions: true}) {
 		t.Errorf("the probe leaves %s, version %q, %v", object.Key, object.VersionID, object.Err)
+	}
+}
+
+// A bucket that is probed may have been somebody's before.
+func TestProbeRemovesNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, options := range [][]s3test.Option{nil, {s3test.Versions}} {
+		settings := s3test.Shared(t).Settings(t, options...)
+		client := s3test.Client(t, settings)
+		others := []string{"probe/results.csv", "probe/2026/" + strings.Repeat("ab", 32), "probe/" + strings.Repeat("ab", 32) + ".txt"}
+		for _, key := range others {
+			if _, err := client.PutObject(t.Context(), settings.Bucket, key, strings.NewReader("precious"), 8, minio.PutObjectOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if report, err := probe.Run(t.Context(), s3test.Open(t, settings), nil); err != nil || !report.Usable {
+			t.Fatalf("got %+v, %v", report, err)
+		}
+		for _, key := range others {
+			if _, err := client.StatObject(t.Context(), settings.Bucket, key, minio.StatObjectOptions{}); err != nil {
+				t.Errorf("%s after the probe: %v", key, err)
+			}
+		}
 	}
 }
