@@ -25,8 +25,15 @@ func readBandwidth(f *render.Frame, words string) bandwidthView {
 	return v
 }
 
-// reason is what an error says without the sentinel at its end.
-func reason(err error) string { return strings.TrimSuffix(err.Error(), ": "+backup.ErrInvalid.Error()) }
+// reason is what an error says without the words that stand in the field, and
+// without the sentinel at its end.
+func reason(err error) string {
+	text := strings.TrimSuffix(err.Error(), ": "+backup.ErrInvalid.Error())
+	if _, rest, ok := strings.Cut(text, `": `); ok {
+		return rest
+	}
+	return text
+}
 
 func rateNow(f *render.Frame, s limit.Schedule) string {
 	rate := s.Rate(f.Now)

@@ -62,7 +62,7 @@ var orders = map[string][]string{
 	"restore": {backup.StageRestore, backup.StageVerify},
 	"drill":   {backup.StageCheck, backup.StageRestore, backup.StageVerify, backup.StageAssert, backup.StageClean},
 	"check":   {backup.StageCheck, backup.StageVerify},
-	"copy":    {"copy", backup.StageIndex, backup.StageRead, backup.StageRecord},
+	"copy":    {backup.StageCopy, backup.StageIndex, backup.StageRead, backup.StageRecord},
 	"care":    {backup.StagePrune, backup.StageProtect, backup.StageVerify},
 }
 

@@ -13,6 +13,7 @@ import (
 type probeView struct {
 	At       time.Time
 	Usable   bool
+	Missing  bool // the folder or bucket is not there yet
 	Remote   bool
 	Steps    []probeStep
 	Warnings []string
@@ -32,6 +33,9 @@ func probeOf(f *render.Frame, r probe.Report, lockDays int) *probeView {
 	v := &probeView{At: r.Time, Usable: r.Usable, Remote: strings.HasPrefix(r.Location, "s3:")}
 	for _, step := range r.Steps {
 		v.Steps = append(v.Steps, probeStep{step.Name, step.State, stepDetail(f, step), v.means(f, step)})
+	}
+	if step, asked := r.Step(probe.Write); asked && step.Key == probe.NoPlace {
+		v.Missing, v.Steps = true, nil
 	}
 	v.Warnings = v.warnings(f, r, lockDays)
 	return v

@@ -19,6 +19,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -43,6 +44,10 @@ const (
 	Download       = "download"
 	Delete         = "delete"
 )
+
+// NoPlace is the key of a Write that failed because the folder or the bucket
+// does not exist yet.
+const NoPlace = "no-place"
 
 // needed are those without which no repository can live.
 func needed() []string { return []string{Write, Read, Range, List, Overwrite, Delete} }
@@ -150,7 +155,7 @@ func (p *run) save(ctx context.Context, name storage.Name, data []byte) error {
 
 func (p *run) basics(ctx context.Context) {
 	p.name, p.data = draw(small)
-	p.ask(Write, func() Answer { return Told(p.save(ctx, p.name, p.data)) })
+	p.ask(Write, func() Answer { return begun(p.save(ctx, p.name, p.data)) })
 	if !p.works(Write) {
 		return
 	}
@@ -158,6 +163,16 @@ func (p *run) basics(ctx context.Context) {
 	p.ask(Range, func() Answer { return p.read(ctx, small/3, small/5) })
 	p.ask(List, func() Answer { return p.listed(ctx, true) })
 	p.ask(Overwrite, func() Answer { return Told(p.place.Save(ctx, p.name, p.data)) })
+}
+
+// begun tells a place that is not there yet, and can be made, from one that
+// refuses.
+func begun(err error) Answer {
+	a := Told(err)
+	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		a.Key = NoPlace
+	}
+	return a
 }
 
 func (p *run) read(ctx context.Context, offset, length int64) Answer {

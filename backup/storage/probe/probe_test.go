@@ -89,6 +89,9 @@ func TestAFolderThatIsNotThere(t *testing.T) {
 	if r.Usable {
 		t.Error("it is called usable")
 	}
+	if r.Steps[0].Key != probe.NoPlace {
+		t.Errorf("the key is %q (%s), want that it is told from a place that refuses", r.Steps[0].Key, r.Steps[0].Text)
+	}
 }
 
 // bad is a place with one thing wrong.
