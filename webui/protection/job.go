@@ -62,8 +62,8 @@ var orders = map[string][]string{
 	"restore": {backup.StageRestore, backup.StageVerify},
 	"drill":   {backup.StageCheck, backup.StageRestore, backup.StageVerify, backup.StageAssert, backup.StageClean},
 	"check":   {backup.StageCheck, backup.StageVerify},
-	"copy":    {backup.StageCopy, backup.StageIndex, backup.StageRead, backup.StageRecord},
-	"care":    {backup.StagePrune, backup.StageProtect, backup.StageVerify},
+	"copy":    {backup.StageCheck, backup.StageIndex, backup.StageRead, backup.StageRecord},
+	"care":    {backup.StageCheck, backup.StagePrune, backup.StageProtect, backup.StageVerify},
 }
 
 // tail is how many lines of the log the page shows.
