@@ -147,6 +147,7 @@ type run struct {
 	problems []Problem
 
 	lost        []blob.ID       // packs that were passed over
+	doubt       bool            // something is damaged: nobody's word counts for what the repository has
 	index       map[string]bool // index files there were when the index was loaded
 	checkpoints []string        // to be removed when the snapshot is there
 	sockets     atomic.Int64
@@ -199,9 +200,11 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	for _, id := range mended.Damaged {
 		r.opts.Progress.Problem("index "+id[:min(8, len(id))], errMended)
 	}
+	sick := r.repo.RememberedSick() // passed over, too
 	if r.lost, err = r.repo.PassOverLost(ctx); err != nil {
 		return fmt.Errorf("look for lost packs: %w", err)
 	}
+	r.doubt = !mended.Clean() || len(sick)+len(r.lost) > 0
 	for _, id := range r.lost {
 		r.opts.Progress.Problem("pack "+id.Short(), errLost)
 	}

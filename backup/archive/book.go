@@ -83,8 +83,8 @@ func bookName(o Options, set source.FileSet, paths []string) (string, error) {
 
 // openBook opens the book of the parent. It is believed when nothing can have
 // taken away what it relies on: the parent is there, so that nobody has pruned
-// its blobs; no pack is lost; and the index files that listed its blobs are
-// those that were loaded.
+// its blobs; no pack is lost or known to be damaged; and the index files that
+// listed its blobs are those that were loaded, all of them whole.
 func (s *sink) openBook(w *walk, name string) {
 	c := s.run.repo.Cache()
 	if c == nil {
@@ -94,7 +94,7 @@ func (s *sink) openBook(w *walk, name string) {
 	s.mu.Lock()
 	s.books = append(s.books, &w.book)
 	s.mu.Unlock()
-	if w.parent.snapshot == nil || len(s.run.lost) > 0 {
+	if w.parent.snapshot == nil || s.run.doubt {
 		return
 	}
 	data, ok := c.Get(cache.Stat, name)
