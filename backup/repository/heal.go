@@ -90,6 +90,20 @@ type sickPack struct {
 	keep    bool
 }
 
+// also takes in what the pack says of itself and the index does not know.
+func (s *sickPack) also(own []pack.Entry) {
+	known := make(map[pack.Entry]bool, len(s.entries))
+	for _, e := range s.entries {
+		known[e] = true
+	}
+	for _, e := range own {
+		if !known[e] {
+			s.entries = append(s.entries, e)
+		}
+	}
+	sorted(s.entries)
+}
+
 func newHealer(r *Repository, from Source, progress backup.Progress) *healer {
 	if progress == nil {
 		progress = backup.Silent{}
@@ -114,11 +128,9 @@ func (h *healer) heal(ctx context.Context, packs []blob.ID) error {
 		return err
 	}
 	for each, where := range h.open {
-		if where.silent {
-			where.keep = true
-			continue
+		if !h.mayReturn(each, where) {
+			h.report.Lost = append(h.report.Lost, each)
 		}
-		h.report.Lost = append(h.report.Lost, each)
 	}
 	slices.SortFunc(h.report.Lost, func(a, b blob.Handle) int { return a.ID.Compare(b.ID) })
 	return h.replace(ctx)
@@ -137,9 +149,10 @@ func (h *healer) examine(ctx context.Context, id blob.ID) error {
 	}
 	if s.there = err == nil; s.there {
 		own, err := h.repo.packHeader(ctx, id, info.Size)
-		if err == nil && !s.listed {
-			s.entries = own
+		if err != nil && !s.listed && !errors.Is(err, backup.ErrDamaged) {
+			return fmt.Errorf("pack %s, which no index names, may hold anything: %w", id.Short(), err)
 		}
+		s.also(own)
 		if whole := h.whole(ctx, s, info.Size); whole && ctx.Err() == nil {
 			h.report.Whole = append(h.report.Whole, id)
 			return nil
@@ -212,33 +225,19 @@ func (h *healer) found(each blob.Handle, count *int64) {
 	*count++
 }
 
-// twin looks for a good copy of a blob in a pack that stays.
-func (h *healer) twin(ctx context.Context, each blob.Handle) (bool, error) {
-	for _, at := range h.repo.index().Copies(each) {
-		if h.sick[at.Pack] != nil {
-			continue
-		}
-		if _, err := h.repo.loadCopy(ctx, at, nil); err == nil {
-			h.found(each, &h.report.Copies)
-			return true, nil
-		}
-		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
-	}
-	return false, nil
-}
-
 // fetch looks elsewhere for what no damaged pack gave: in this repository, then
 // in the second copy.
 func (h *healer) fetch(ctx context.Context, w *Writer) error {
 	var buf []byte
 	for _, each := range slices.Collect(maps.Keys(h.open)) {
-		twin, err := h.twin(ctx, each)
+		found, err := h.twin(ctx, each)
+		if err == nil && !found {
+			found, err = h.again(ctx, w, each)
+		}
 		if err != nil {
 			return err
 		}
-		if twin || h.from == nil {
+		if found || h.from == nil {
 			continue
 		}
 		plain, err := h.from.LoadBlob(ctx, each, buf)

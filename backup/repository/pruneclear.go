@@ -177,13 +177,14 @@ func (p *pruner) kept(h blob.Handle, named, going map[blob.ID]bool) bool {
 	return false
 }
 
-// removeWaste deletes packs that no index names until the turn is over.
+// removeWaste deletes packs that no index names until the turn is over. A few
+// always go, or on a slow storage turn after turn would be spent on looking.
 func (p *pruner) removeWaste(ctx context.Context, until time.Time) (more bool, err error) {
-	for len(p.waste) > 0 {
+	for first := true; len(p.waste) > 0; first = false {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
-		if !time.Now().Before(until) {
+		if !first && !time.Now().Before(until) {
 			return true, nil
 		}
 		if err := p.removePacks(ctx, p.waste[:min(bunch, len(p.waste))]); err != nil {

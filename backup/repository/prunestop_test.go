@@ -246,3 +246,27 @@ func mirrorOne(t *testing.T, from, to storage.Storage, name storage.Name) {
 		t.Fatal(err)
 	}
 }
+
+// drowsy takes longer to list the index than a turn lasts.
+type drowsy struct{ storage.Storage }
+
+func (s drowsy) List(ctx context.Context, kind storage.Kind, fn func(storage.Info) error) error {
+	if kind == storage.Index {
+		time.Sleep(5 * time.Second)
+	}
+	return s.Storage.List(ctx, kind, fn)
+}
+
+// Each turn gets something done, however slow the storage is.
+func TestPruneOnASlowStorageComesToItsEnd(t *testing.T) {
+	st := filled(t, sample(1, 30), repository.WithPackSize(1))
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, drowsy{st})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		report, err := r.Prune(ctx, fixed{blob.NewSet()}, repository.PruneOptions{}, nil)
+		if err != nil || report.PacksLeft != 0 || len(names(t, st, storage.Pack)) != 0 {
+			t.Errorf("got %+v, %v; want all packs gone", report, err)
+		}
+	})
+}
