@@ -37,7 +37,9 @@ func (s *Storage) Writable(ctx context.Context) error {
 	if err := s.core.RemoveObject(ctx, s.settings.Bucket, key, minio.RemoveObjectOptions{VersionID: done.VersionID}); err == nil {
 		return nil
 	}
-	err = s.core.RemoveObject(ctx, s.settings.Bucket, key, minio.RemoveObjectOptions{})
+	if err = s.core.RemoveObject(ctx, s.settings.Bucket, key, minio.RemoveObjectOptions{}); err == nil {
+		return nil
+	}
 	if err = s.written(ctx, what, err); errors.Is(err, backup.ErrReadOnly) {
 		return nil // a key that only adds
 	}

@@ -149,6 +149,11 @@ func TestWritable(t *testing.T) {
 		t.Errorf("left behind: %s (%v)", object.Key, object.Err)
 	}
 
+	proxy.Program(s3test.Rule{Fault: s3test.Cut, Method: http.MethodDelete, Times: 1})
+	if err := s3test.Open(t, settings).Writable(t.Context()); err != nil {
+		t.Errorf("the answer to the first removal was lost: got %v, want nil", err)
+	}
+
 	if err := scripted(t, http.StatusForbidden, "AccessDenied", "").Writable(t.Context()); !errors.Is(err, backup.ErrReadOnly) {
 		t.Errorf("a key that may only read: got %v, want ErrReadOnly", err)
 	}
