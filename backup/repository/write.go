@@ -100,6 +100,7 @@ func (r *Repository) Write(ctx context.Context, fn func(ctx context.Context, w *
 	w.endPacks()
 	close(w.full)
 	uploads.Wait()
+	w.builders = nil // the text of the last index file takes their place
 	if ctx.Err() == nil {
 		if err := w.commit(w.journal.take()); err != nil {
 			fail(err)
