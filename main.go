@@ -66,7 +66,7 @@ func main() {
 	if err != nil {
 		os.Exit(typed.Exit(err, backupcmd.ExitCode))
 	}
-	os.Exit((&call{Call: typed}).carryOut(context.Background()))
+	os.Exit((&call{Call: typed}).carryOut(console.Interruptible()))
 }
 
 // box is the appliance: everything that one data folder holds, opened.

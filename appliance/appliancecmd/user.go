@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"emrvault/appliance/config"
+	"emrvault/appliance/console"
 	"emrvault/appliance/errs"
 	"emrvault/appliance/identity"
 	"emrvault/appliance/table"
@@ -230,10 +231,10 @@ func hiddenLine(env *Env, terminal *os.File, prompt string) (string, error) {
 	if _, err := fmt.Fprint(env.Err, prompt); err != nil {
 		return "", err
 	}
-	word, err := term.ReadPassword(int(terminal.Fd()))
+	word, err := console.Hidden(int(terminal.Fd()))
 	_, lineErr := fmt.Fprintln(env.Err)
 	if err = errors.Join(err, lineErr); err != nil {
 		return "", fmt.Errorf("read a password: %w", err)
 	}
-	return string(word), nil
+	return word, nil
 }

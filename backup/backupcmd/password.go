@@ -6,8 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/term"
-
+	"emrvault/appliance/console"
 	"emrvault/backup"
 )
 
@@ -97,10 +96,10 @@ func (e *Env) hidden(fd int, prompt string) (string, error) {
 	if _, err := fmt.Fprint(e.Err, prompt); err != nil {
 		return "", err
 	}
-	word, err := term.ReadPassword(fd)
+	word, err := console.Hidden(fd)
 	_, lineErr := fmt.Fprintln(e.Err)
 	if err = errors.Join(err, lineErr); err != nil {
 		return "", fmt.Errorf("read password: %w", err)
 	}
-	return string(word), nil
+	return word, nil
 }
