@@ -17,6 +17,13 @@ import (
 // index, document. A prune keeps its data, another machine sees it, and the
 // next backup of the same paths takes over what it holds, beside what the
 // parent holds. The whole snapshot takes its place and removes it.
+//
+// Other programs know nothing of its tag. So that none of them takes it for the
+// latest point, or keeps it in the place of one, its time lies before all others;
+// when it was made is in its summary.
+
+// longAgo is the time of every checkpoint.
+func longAgo() time.Time { return time.Unix(0, 0).UTC() }
 
 const (
 	checkpointEvery = 5 * time.Minute
@@ -93,7 +100,7 @@ func (w *walk) checkpoint(ctx context.Context) error {
 	}
 	r := w.sink.run
 	sn := &snapshot.Snapshot{
-		Time: r.opts.Time, Tree: root, Paths: w.paths, Hostname: r.opts.Host, Username: r.opts.User,
+		Time: longAgo(), Tree: root, Paths: w.paths, Hostname: r.opts.Host, Username: r.opts.User,
 		Tags: append([]string{snapshot.CheckpointTag}, r.opts.Tags...), ProgramVersion: r.opts.Program,
 		Summary: &snapshot.Summary{BackupStart: r.began, BackupEnd: time.Now()},
 	}
@@ -231,14 +238,15 @@ func (r *run) clear(ctx context.Context) {
 // and notes those that the new snapshot will make superfluous.
 func (r *run) chooseCheckpoint(list []*snapshot.Snapshot, paths []string) *snapshot.Snapshot {
 	var found *snapshot.Snapshot
+	var newest time.Time
 	for _, s := range list {
 		end := s.Time
 		if s.Summary != nil {
 			end = s.Summary.BackupEnd
 		}
 		alike := s.Hostname == r.opts.Host && slices.Equal(slices.Sorted(slices.Values(s.Paths)), paths)
-		if alike && !s.Tree.IsZero() {
-			found = s
+		if alike && !s.Tree.IsZero() && (found == nil || end.After(newest)) {
+			found, newest = s, end
 		}
 		if alike || r.began.Sub(end) > checkpointLife {
 			r.superseded(s.ID)

@@ -208,6 +208,23 @@ func TestCheckpointBesideTheParent(t *testing.T) {
 	must(t, snapshot.Check(t.Context(), r.Repository, func(f repository.Finding) { t.Errorf("check: %s", f.Text) }))
 }
 
+// Stock restic knows nothing of checkpoints: the latest snapshot must be a point,
+// and so must the one that a policy keeps.
+func TestCheckpointTakesNoPointsPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short; it runs a backup that is broken off")
+	}
+	dir := t.TempDir()
+	incompressible(t, dir, 1, 512, 64<<10)
+	repo := newRepository(t)
+	interrupted(t, repo, dir)
+	_, left, err := snapshot.ListAll(t.Context(), repo)
+	must(t, err)
+	if year := left[0].Time.Year(); year != 1970 || left[0].Summary == nil || time.Since(left[0].Summary.BackupEnd) > time.Minute {
+		t.Errorf("got the time %v and the summary %+v", left[0].Time, left[0].Summary)
+	}
+}
+
 func TestCheckpointTagIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := archive.Run(t.Context(), newRepository(t), archive.Options{Host: "h", Tags: []string{snapshot.CheckpointTag}},
