@@ -50,12 +50,13 @@ func (f *file) path() string { return path.Join(f.in.path(), f.node.Name) }
 // whoever has its only piece.
 func (f *file) single() bool { return len(f.node.Content) == 1 && !f.stands }
 
-// entry is something that is no folder, and for a link the file it leads to.
+// entry is something that is no folder.
 type entry struct {
 	in    *folder
 	node  *snapshot.Node
 	name  string
-	first *file
+	first *file // this is another name of it
+	self  *file // how others know this entry as their first; nil: it has one name
 }
 
 func (e *entry) path() string { return path.Join(e.in.path(), e.node.Name) }

@@ -17,7 +17,7 @@ import (
 // deleteOthers removes what the snapshot does not have in a folder. It works
 // on names in the open folder, so a link there goes itself and not what it
 // leads to.
-func (r *run) deleteOthers(f *folder, keep map[string]bool) error {
+func (r *run) deleteOthers(f *folder, keep names) error {
 	at, err := r.tree.take(f)
 	if err != nil {
 		return err
@@ -36,19 +36,41 @@ func (r *run) deleteOthers(f *folder, keep map[string]bool) error {
 	})
 }
 
+// names are those that stay in a folder of the target. Where it takes capital
+// and small letters for the same, what stands there may be written otherwise.
+type names struct {
+	set   map[string]bool
+	folds bool
+}
+
+func (n *names) key(name string) string {
+	if n.folds {
+		return folded(name)
+	}
+	return name
+}
+
+func (n *names) add(name string) {
+	if n.set != nil {
+		n.set[n.key(name)] = true
+	}
+}
+
+func (n *names) has(name string) bool { return n.set[n.key(name)] }
+
 // strangers are the names in a folder of the target that the snapshot does not
 // have there, as far as they are chosen.
-func strangers(dir *os.Root, f *folder, keep map[string]bool, chosen choice, fn func(name string) error) error {
+func strangers(dir *os.Root, f *folder, keep names, chosen choice, fn func(name string) error) error {
 	list, err := dir.Open(".")
 	if err != nil {
 		return fmt.Errorf("list folder: %w", err)
 	}
-	names, err := list.Readdirnames(-1)
+	there, err := list.Readdirnames(-1)
 	if err = errors.Join(err, list.Close()); err != nil {
 		return fmt.Errorf("list folder: %w", err)
 	}
-	for _, name := range names {
-		if keep[name] || f.up == nil && name == markName {
+	for _, name := range there {
+		if keep.has(name) || f.up == nil && name == markName {
 			continue
 		}
 		if !chosen.all {
@@ -83,7 +105,8 @@ func Preview(ctx context.Context, repo *repository.Repository, sn *snapshot.Snap
 		return fmt.Errorf("open target: %w", err)
 	}
 	defer root.Close() // only read
-	p := &preview{repo: repo, chosen: chosen, fn: fn, portable: suitsWindows(opts.PortableNames)}
+	p := &preview{repo: repo, chosen: chosen, fn: fn, folds: folds(root) || suitsWindows(false)}
+	p.portable = p.folds || opts.PortableNames
 	return p.folder(ctx, root, &folder{label: path.Clean("/" + opts.Subtree)}, top)
 }
 
@@ -91,6 +114,7 @@ type preview struct {
 	repo     *repository.Repository
 	chosen   choice
 	portable bool
+	folds    bool // see names
 	fn       func(path string) error
 }
 
@@ -102,13 +126,13 @@ func (p *preview) folder(ctx context.Context, dir *os.Root, f *folder, n *snapsh
 	if err != nil {
 		return err
 	}
-	keep, names := map[string]bool{}, newNamer(p.portable)
+	keep, namer := names{map[string]bool{}, p.folds}, newNamer(p.portable)
 	var subs []sub
 	for {
 		c := &snapshot.Node{}
 		err := d.Next(c)
 		if err != nil && !errors.Is(err, io.EOF) {
-			keep = nil
+			keep.set = nil
 		}
 		if err != nil {
 			break
@@ -116,13 +140,13 @@ func (p *preview) folder(ctx context.Context, dir *os.Root, f *folder, n *snapsh
 		if c.CheckName() != nil {
 			continue
 		}
-		name := names.name(c.Name)
-		keep[name] = true
+		name := namer.name(c.Name)
+		keep.add(name)
 		if c.IsDir() {
 			subs = append(subs, sub{f.below(name, c), c.Subtree})
 		}
 	}
-	if keep != nil {
+	if keep.set != nil {
 		err := strangers(dir, f, keep, p.chosen, func(name string) error { return p.fn(path.Join(f.rel(), name)) })
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"emrvault/backup"
@@ -23,6 +24,9 @@ func (r *run) finish(ctx context.Context, b *batch) error {
 			if err := r.entry(e); full(err) {
 				return fmt.Errorf("restore %s: %w", e.path(), err)
 			} else if err != nil {
+				if e.self != nil {
+					e.self.failed.Store(true)
+				}
 				r.problem(e.path(), err)
 			}
 		}
@@ -44,7 +48,7 @@ func (r *run) entry(e *entry) error {
 		return err
 	}
 	defer r.tree.give(at)
-	if e.first != nil {
+	if e.first != nil && (e.node.Type == snapshot.File || !e.first.failed.Load()) {
 		return r.link(at, e)
 	}
 	if e.node.Type != snapshot.Symlink {
@@ -53,11 +57,23 @@ func (r *run) entry(e *entry) error {
 	if err := at.clear(e.name); err != nil {
 		return err
 	}
-	if err := at.symlink(e.node.LinkTarget, e.name); err != nil {
+	if err := at.symlink(e.node.LinkTarget, e.name); lacking(err) {
+		r.leaveOut(e, errNoLinks)
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("make link: %w", err)
 	}
 	r.others.Add(1)
 	return r.entryMeta(at, e)
+}
+
+// leaveOut tells why an entry is not made, and those that are it by another
+// name.
+func (r *run) leaveOut(e *entry, why error) {
+	if e.self != nil {
+		e.self.failed.Store(true)
+	}
+	r.skip(e.path(), why)
 }
 
 // link gives a file its second name.
@@ -72,12 +88,66 @@ func (r *run) link(at *place, e *entry) error {
 			return err
 		}
 		name := e.in.rel() + string(os.PathSeparator) + e.name
-		if err := r.tree.root.Link(e.first.in.rel()+string(os.PathSeparator)+e.first.name, name); err != nil {
+		err := r.tree.root.Link(e.first.in.rel()+string(os.PathSeparator)+e.first.name, name)
+		if lacking(err) {
+			return r.instead(at, e, err)
+		}
+		if err != nil {
 			return fmt.Errorf("link to %s: %w", e.first.path(), err)
 		}
 	}
+	r.linked(e)
+	return nil
+}
+
+func (r *run) linked(e *entry) {
+	if e.node.Type != snapshot.File {
+		r.others.Add(1)
+		return
+	}
 	r.meter.files.Add(1)
 	r.meter.bytes.Add(int64(e.node.Size))
+}
+
+// instead makes the entry once more where it cannot have a second name: not all
+// file systems know them, and others have a limit.
+func (r *run) instead(at *place, e *entry, why error) error {
+	if e.node.Type != snapshot.File {
+		again := *e
+		again.first = nil
+		return r.entry(&again)
+	}
+	if err := r.held(seconds, e.path, why); err != nil {
+		return err
+	}
+	if err := r.copyFirst(at, e); err != nil {
+		return fmt.Errorf("copy %s: %w", e.first.path(), err)
+	}
+	r.linked(e)
+	return nil
+}
+
+func (r *run) copyFirst(at *place, e *entry) error {
+	in, err := r.tree.take(e.first.in)
+	if err != nil {
+		return err
+	}
+	defer r.tree.give(in)
+	from, err := in.input(e.first.name)
+	if err != nil {
+		return err
+	}
+	defer from.Close() // only read
+	to, err := at.output(e.name, true, secret)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(io.NewOffsetWriter(to, 0), from); err == nil {
+		err = r.settle(&file{in: e.in, node: e.node, name: e.name}, to, false)
+	}
+	if err = errors.Join(err, to.Close()); err != nil {
+		return errors.Join(err, at.remove(e.name))
+	}
 	return nil
 }
 
@@ -100,25 +170,26 @@ func (r *run) linkStands(at *place, e *entry) bool {
 var (
 	errSocket  = errors.New("sockets are made anew by the program that listens")
 	errDevice  = errors.New("device nodes are made only on request, by root")
-	errForeign = errors.New("this system has no such entries")
+	errForeign = errors.New("the target has no such entries")
+	errNoLinks = errors.New("the target has no symbolic links")
 )
 
 func (r *run) special(at *place, e *entry) error {
 	isDevice := e.node.Type == snapshot.Device || e.node.Type == snapshot.CharDevice
 	switch {
 	case e.node.Type == snapshot.Socket:
-		r.skip(e.path(), errSocket)
+		r.leaveOut(e, errSocket)
 		return nil
 	case isDevice && (!r.opts.Devices || !r.root):
-		r.skip(e.path(), errDevice)
+		r.leaveOut(e, errDevice)
 		return nil
 	}
 	if err := at.clear(e.name); err != nil {
 		return err
 	}
 	err := makeSpecial(at, e.name, e.node)
-	if errors.Is(err, backup.ErrUnsupported) {
-		r.skip(e.path(), errForeign)
+	if errors.Is(err, backup.ErrUnsupported) || lacking(err) {
+		r.leaveOut(e, errForeign)
 		return nil
 	}
 	if err != nil {

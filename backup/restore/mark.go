@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"emrvault/backup"
@@ -72,6 +73,7 @@ func (r *run) enter(root *os.Root) (*mark, error) {
 		if err := empty(root); err != nil {
 			return nil, err
 		}
+		r.fresh = true
 	}
 	if ours {
 		r.result.Resumed, r.resume = true, true
@@ -111,6 +113,9 @@ func readMark(root *os.Root) (text markText, found bool, err error) {
 func leaveMark(root *os.Root, text markText, stands bool) (*mark, error) {
 	flags := os.O_RDWR
 	if !stands {
+		if err := idle(root); err != nil {
+			return nil, err
+		}
 		if err := root.Remove(markName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("replace the mark of another restore: %w", err)
 		}
@@ -140,6 +145,19 @@ func leaveMark(root *os.Root, text markText, stands bool) (*mark, error) {
 	return m, nil
 }
 
+// idle refuses a target into which another restore is writing just now.
+func idle(root *os.Root) error {
+	info, err := root.Lstat(markName)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := root.Open(markName)
+	if err != nil {
+		return fmt.Errorf("look for another restore: %w", err)
+	}
+	return errors.Join(hold(f), f.Close())
+}
+
 // close takes the mark away when the restore is done.
 func (m *mark) close(root *os.Root, done bool) error {
 	if m == nil {
@@ -165,13 +183,15 @@ func (m *mark) release() error {
 // errBusy says that two restores would write the same files.
 var errBusy = errors.New("another restore into this folder is under way")
 
-// empty refuses a folder that has something in it.
+// empty refuses a folder that has something in it. A mark alone is what a
+// restore left that had no time, or no room, to begin.
 func empty(root *os.Root) error {
 	f, err := root.Open(".")
 	if err != nil {
 		return fmt.Errorf("open target: %w", err)
 	}
-	names, err := f.Readdirnames(1)
+	names, err := f.Readdirnames(3)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == markName || name == probeName })
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

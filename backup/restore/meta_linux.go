@@ -21,7 +21,7 @@ func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err,
 // and mode are right and that there are no attributes.
 func (r *run) fileMeta(f *file, handle output, born bool) error {
 	if born {
-		return setTimes(int(handle), f.node)
+		return r.held(moments, f.path, setTimes(int(handle), f.node))
 	}
 	return r.meta(int(handle), f.node, f.path)
 }
@@ -42,21 +42,47 @@ func (r *run) folderMeta(f *folder) error {
 // meta sets all that a file or folder has besides content. The order matters:
 // a change of owner takes set-user-id and capabilities away, attributes want a
 // mode that lets us write, an access list is followed by the mode that it was
-// read with, and the time comes last.
+// read with, and the time comes last. What the target cannot hold is told; the
+// content is there all the same.
 func (r *run) meta(fd int, n *snapshot.Node, path func() string) error {
-	if r.root {
-		if err := unix.Fchown(fd, int(n.UID), int(n.GID)); err != nil {
-			return fmt.Errorf("set owner: %w", err)
-		}
-	}
-	err := r.setXattrs(n, path, func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) })
+	mode, err := r.own(n, path, func(uid, gid int) error { return unix.Fchown(fd, uid, gid) })
 	if err != nil {
 		return err
 	}
-	if err := unix.Fchmod(fd, posix(r.mode(n))); err != nil {
-		return fmt.Errorf("set mode: %w", err)
+	err = r.setXattrs(n, path, func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) })
+	if err != nil {
+		return err
 	}
-	return setTimes(fd, n)
+	if err := r.held(modes, path, unix.Fchmod(fd, posix(mode))); err != nil {
+		return err
+	}
+	return r.held(moments, path, setTimes(fd, n))
+}
+
+// own gives an entry to its owner, and tells the mode it is to have then. What
+// still belongs to us must not run as us.
+func (r *run) own(n *snapshot.Node, path func() string, chown func(uid, gid int) error) (fs.FileMode, error) {
+	mode := r.mode(n)
+	if !r.root {
+		return mode, nil
+	}
+	err := chown(int(n.UID), int(n.GID))
+	if err != nil {
+		mode &^= fs.ModeSetuid | fs.ModeSetgid
+	}
+	return mode, r.held(owners, path, err)
+}
+
+// lacking says of an error that the target's file system, or the server behind
+// it, cannot do what was asked: FAT knows no owners and no second names, an NFS
+// server may take nobody for root.
+func lacking(err error) bool {
+	for _, no := range []error{unix.EPERM, unix.ENOTSUP, unix.ENOSYS, unix.EINVAL, unix.EMLINK, unix.EXDEV} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 // mode is what an entry is given. Who cannot give a program to its owner does
@@ -84,7 +110,7 @@ func setTimes(fd int, n *snapshot.Node) error {
 	ts := times(n)
 	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("set times: %w", errno)
+		return errno
 	}
 	return nil
 }
@@ -111,6 +137,8 @@ func (r *run) setXattrs(n *snapshot.Node, path func() string, set func(name stri
 			r.skip(path(), fmt.Errorf("attribute %s: the target's file system holds none", x.Name))
 		case !r.root && !strings.HasPrefix(x.Name, "user."):
 			r.skip(path(), fmt.Errorf("attribute %s: only root may set it", x.Name))
+		case lacking(err) || tooLarge(err):
+			r.skip(path(), fmt.Errorf("attribute %s of %d bytes: the target cannot hold it: %w", x.Name, len(x.Value), err))
 		default:
 			return fmt.Errorf("set attribute %s: %w", x.Name, err)
 		}
@@ -118,29 +146,31 @@ func (r *run) setXattrs(n *snapshot.Node, path func() string, set func(name stri
 	return nil
 }
 
+// tooLarge says that there is no room for an attribute. ext4 has one block for
+// all of a file, and calls that a full disk.
+func tooLarge(err error) bool {
+	return full(err) || errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ERANGE)
+}
+
 // entryMeta works on a name in an open folder and never follows a link.
 func (r *run) entryMeta(at *place, e *entry) error {
 	n, name, dir := e.node, e.name, int(at.fd)
-	if r.root {
-		if err := unix.Fchownat(dir, name, int(n.UID), int(n.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return fmt.Errorf("set owner: %w", err)
-		}
+	mode, err := r.own(n, e.path, func(uid, gid int) error {
+		return unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err == nil && n.Type != snapshot.Symlink {
+		err = r.held(modes, e.path, at.chmod(name, mode))
 	}
-	if n.Type != snapshot.Symlink {
-		if err := at.chmod(name, r.mode(n)); err != nil {
-			return fmt.Errorf("set mode: %w", err)
-		}
+	if err != nil {
+		return err
 	}
 	way := fmt.Sprintf("/proc/self/fd/%d/%s", dir, name)
-	err := r.setXattrs(n, e.path, func(attr string, value []byte) error { return unix.Lsetxattr(way, attr, value, 0) })
+	err = r.setXattrs(n, e.path, func(attr string, value []byte) error { return unix.Lsetxattr(way, attr, value, 0) })
 	if err != nil {
 		return err
 	}
 	ts := times(n)
-	if err := unix.UtimesNanoAt(dir, name, ts[:], unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("set times: %w", err)
-	}
-	return nil
+	return r.held(moments, e.path, unix.UtimesNanoAt(dir, name, ts[:], unix.AT_SYMLINK_NOFOLLOW))
 }
 
 func makeSpecial(at *place, name string, n *snapshot.Node) error {

@@ -15,6 +15,19 @@ import (
 	"emrvault/backup/snapshot"
 )
 
+// lacking says of an error that the target's file system cannot do what was
+// asked.
+func lacking(err error) bool {
+	for _, no := range []error{
+		windows.ERROR_INVALID_FUNCTION, windows.ERROR_NOT_SUPPORTED, windows.ERROR_CALL_NOT_IMPLEMENTED, windows.ERROR_TOO_MANY_LINKS,
+	} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
 func full(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }

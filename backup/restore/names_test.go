@@ -2,8 +2,12 @@ package restore
 
 import (
 	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // unescape undoes escape.
@@ -91,5 +95,43 @@ func TestStretch(t *testing.T) {
 	}
 	if blank, n := stretch(data[2*hole:], 2*hole); !blank || n != 3*hole {
 		t.Errorf("the blank rest: got %v, %d", blank, n)
+	}
+}
+
+// On a target that takes capital and small letters for the same, a file stands
+// there as it was called when it was made.
+func TestNamesThatStay(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		folds bool
+		want  string
+	}{{false, "[README]"}, {true, "[]"}} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "README"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep, got := names{map[string]bool{}, tt.folds}, []string{}
+		keep.add("readme")
+		err = strangers(root, &folder{label: "/"}, keep, choice{all: true}, func(name string) error {
+			got = append(got, name)
+			return nil
+		})
+		if fmt.Sprint(got) != tt.want || err != nil || root.Close() != nil {
+			t.Errorf("folds %v: got %v, %v to be deleted, want %s", tt.folds, got, err, tt.want)
+		}
+	}
+}
+
+func TestGrain(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2001, 2, 3, 4, 5, 7, 123456789, time.UTC)
+	for _, g := range []time.Duration{100 * time.Nanosecond, time.Microsecond, time.Second, 2 * time.Second} {
+		if got := grainOf(want, want.Truncate(g)); got != g {
+			t.Errorf("got %v, want %v", got, g)
+		}
 	}
 }

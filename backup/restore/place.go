@@ -68,9 +68,10 @@ const maxOpenFolders = 128
 // and never through a link, so none, old or new, leads out of the target. An
 // open folder spares the way from the target down for each file in it.
 type places struct {
-	root *os.Root
-	base *os.File // the target; syncing it hears of every fault since it was opened
-	wipe bool     // folders that stand where something else belongs go with all that is in them
+	root  *os.Root
+	base  *os.File // the target; syncing it hears of every fault since it was opened
+	fresh bool     // nothing was in the target
+	wipe  bool     // folders that stand where something else belongs go with all that is in them
 
 	mu    sync.Mutex
 	count int        // folders that are open
@@ -208,7 +209,12 @@ func (p *places) make(f *folder) error {
 		return f.wrong
 	}
 	if f.up == nil {
-		f.made, f.old = true, true
+		f.made, f.old = true, !p.fresh
+		if f.node != nil { // its mode comes again at the end
+			if f.wrong = p.open(); f.wrong != nil {
+				return f.wrong
+			}
+		}
 		f.exact, f.wrong = p.inspect(f)
 		return f.wrong
 	}
@@ -224,6 +230,15 @@ func (p *places) make(f *folder) error {
 		f.exact, f.wrong = p.inspect(f)
 	}
 	return f.wrong
+}
+
+// open lets us write into a target that an earlier restore has closed.
+func (p *places) open() error {
+	info, err := p.root.Lstat(".")
+	if err != nil {
+		return err
+	}
+	return opened(p.root, ".", info.Mode())
 }
 
 // inspect asks a folder that was there before whether it is exact.

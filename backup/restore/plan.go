@@ -131,19 +131,19 @@ func (p *planner) folder(ctx context.Context, f *folder, id blob.ID) error {
 
 // read goes through one tree. keep are the names in it when others are to be
 // deleted; whole says that all of it could be read.
-func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, keep map[string]bool, whole bool, err error) {
+func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, keep names, whole bool, err error) {
 	data, err := p.trees.take(ctx, id)
 	if ctx.Err() != nil {
-		return nil, nil, false, context.Cause(ctx)
+		return nil, keep, false, context.Cause(ctx)
 	}
 	if err != nil {
 		p.run.problem(f.path(), fmt.Errorf("read tree: %w", err))
-		return nil, nil, false, nil
+		return nil, keep, false, nil
 	}
 	if p.run.opts.Delete {
-		keep = map[string]bool{}
+		keep = names{map[string]bool{}, p.run.able.folds || suitsWindows(false)}
 	}
-	names, d := newNamer(p.run.portable), snapshot.NewDecoder(data)
+	namer, d := newNamer(p.run.portable), snapshot.NewDecoder(data)
 	for {
 		n := p.node()
 		err := d.Next(n)
@@ -155,27 +155,25 @@ func (p *planner) read(ctx context.Context, f *folder, id blob.ID) (subs []sub, 
 		}
 		if err != nil {
 			p.run.problem(f.path(), err)
-			return subs, nil, false, nil
+			return subs, keep, false, nil
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, nil, false, context.Cause(ctx)
+			return nil, keep, false, context.Cause(ctx)
 		}
-		name, err := p.named(names, f, n)
-		if keep != nil {
-			keep[name] = true
-		}
+		name, err := p.named(namer, f, n)
+		keep.add(name)
 		if err != nil {
 			p.run.problem(f.path()+"/"+n.Name, err)
 			continue
 		}
 		if !n.IsDir() {
 			if err := p.entry(ctx, f, name, n); err != nil {
-				return nil, nil, false, err
+				return nil, keep, false, err
 			}
 			continue
 		}
 		if s, err := p.sub(f, name, n); err != nil {
-			return nil, nil, false, err
+			return nil, keep, false, err
 		} else if s.folder != nil {
 			subs = append(subs, s)
 		}
@@ -195,7 +193,7 @@ func (p *planner) node() *snapshot.Node {
 
 // named gives the name in the target and tells when it is another than the
 // snapshot's.
-func (p *planner) named(names *namer, f *folder, n *snapshot.Node) (string, error) {
+func (p *planner) named(namer *namer, f *folder, n *snapshot.Node) (string, error) {
 	if err := n.CheckName(); err != nil {
 		return "", err
 	}
@@ -203,7 +201,7 @@ func (p *planner) named(names *namer, f *folder, n *snapshot.Node) (string, erro
 		p.run.skip(path.Join(f.path(), n.Name), errMark)
 		return "", nil
 	}
-	name := names.name(n.Name)
+	name := namer.name(n.Name)
 	if name != n.Name {
 		p.run.renamed(path.Join(f.path(), n.Name), name)
 	}
@@ -269,7 +267,7 @@ func (p *planner) entry(ctx context.Context, f *folder, name string, n *snapshot
 	}
 	switch {
 	case n.Type != snapshot.File:
-		p.batch.others = append(p.batch.others, &entry{in: f, node: n, name: name})
+		p.other(&entry{in: f, node: n, name: name})
 	case p.linked(f, name, n):
 	default:
 		p.file(&file{in: f, node: n, name: name})
@@ -277,21 +275,42 @@ func (p *planner) entry(ctx context.Context, f *folder, name string, n *snapshot
 	return p.full(ctx)
 }
 
+// other keeps an entry for the end of the batch. Links and pipes can have
+// second names, too.
+func (p *planner) other(e *entry) {
+	p.batch.others = append(p.batch.others, e)
+	if e.node.Links < 2 || e.node.Inode == 0 {
+		return
+	}
+	if e.first = p.first(e.node); e.first == nil {
+		e.self = &file{in: e.in, node: e.node, name: e.name}
+		p.inodes[inode{e.node.DeviceID, e.node.Inode}] = e.self
+	}
+}
+
 // linked keeps a second name of a file for later.
 func (p *planner) linked(f *folder, name string, n *snapshot.Node) bool {
+	first := p.first(n)
+	if first != nil {
+		p.batch.links = append(p.batch.links, &entry{in: f, node: n, name: name, first: first})
+	}
+	return first != nil
+}
+
+// first gives what a node is another name of, or nil.
+func (p *planner) first(n *snapshot.Node) *file {
 	if n.Links < 2 || n.Inode == 0 {
-		return false
+		return nil
 	}
-	first, known := p.inodes[inode{n.DeviceID, n.Inode}]
-	if !known || !sameContent(first.node, n) {
-		return false
+	first := p.inodes[inode{n.DeviceID, n.Inode}]
+	if first == nil || !sameContent(first.node, n) {
+		return nil
 	}
-	p.batch.links = append(p.batch.links, &entry{in: f, node: n, name: name, first: first})
-	return true
+	return first
 }
 
 func sameContent(a, b *snapshot.Node) bool {
-	if len(a.Content) != len(b.Content) {
+	if a.Type != b.Type || a.LinkTarget != b.LinkTarget || a.Device != b.Device || len(a.Content) != len(b.Content) {
 		return false
 	}
 	for i := range a.Content {

@@ -117,6 +117,8 @@ type run struct {
 	resume   bool        // what stands in the target may be right
 	doubt    bool        // but its size and time do not prove that it is
 	marked   bool        // whoever comes later can resume
+	fresh    bool        // nothing stands in the target
+	able     abilities   // of the target
 
 	meter                  meter
 	dirs, others, deleted  atomic.Int64
@@ -124,6 +126,7 @@ type run struct {
 
 	mu     sync.Mutex
 	result *Result
+	lacks  [traits]lack
 	spare  []*repository.Memory
 }
 
@@ -182,15 +185,22 @@ func (r *run) open() (*mark, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
+	r.probe(root)
 	if r.tree, err = newPlaces(root); err != nil {
 		return nil, errors.Join(err, m.release())
 	}
+	r.tree.fresh = r.fresh
 	return m, nil
 }
 
 // unmark takes the mark away when the restore is done, and gives the target
 // the time that this changes.
 func (r *run) unmark(m *mark, done bool) error {
+	if m != nil && done && r.base != nil { // it may be closed to us by now
+		if err := opened(r.tree.root, ".", r.base.node.Mode); err != nil {
+			return errors.Join(err, m.release())
+		}
+	}
 	if err := m.close(r.tree.root, done); err != nil || m == nil || r.base == nil {
 		return err
 	}
@@ -233,10 +243,10 @@ func (r *run) settled() error {
 }
 
 func (r *run) verify(ctx context.Context) error {
-	res, err := Verify(ctx, r.repo, r.sn, r.opts.Target, VerifyOptions{
+	res, err := verify(ctx, r.repo, r.sn, r.opts.Target, VerifyOptions{
 		Subtree: r.opts.Subtree, Include: r.opts.Include, Exclude: r.opts.Exclude,
-		PortableNames: r.opts.PortableNames, Progress: r.opts.Progress,
-	})
+		PortableNames: r.portable, Progress: r.opts.Progress,
+	}, r.able)
 	r.result.Verified = res
 	return err
 }
@@ -274,6 +284,7 @@ func (r *run) count() {
 	if n := r.dropped.Load(); n > 0 {
 		r.result.Problems = append(r.result.Problems, Problem{"/", fmt.Errorf("%d more problems are not listed: %w", n, backup.ErrDamaged)})
 	}
+	r.tellLacks()
 	for _, list := range [][]Problem{r.result.Problems, r.result.Skipped} {
 		slices.SortStableFunc(list, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 	}

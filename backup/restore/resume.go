@@ -30,7 +30,7 @@ func (r *run) compare(f *file) error {
 	case !was.mode.IsRegular():
 		return nil // gives way
 	}
-	done := was.size == f.size && sameMoment(f.node.ModTime, was.modTime)
+	done := was.size == f.size && sameMoment(f.node.ModTime, was.modTime, r.able.grain)
 	if done && !r.doubt {
 		r.meter.bytes.Add(f.size)
 		return r.keep(at, f, was)

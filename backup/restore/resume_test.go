@@ -288,12 +288,14 @@ func TestSecondNamesAreNotWrittenThrough(t *testing.T) {
 func TestMark(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name, mark string
-		want       error
+		name, mark, beside string
+		want               error
 	}{
-		{"of another snapshot", `{"repository":"%s","snapshot":"another"}`, backup.ErrTargetNotEmpty},
-		{"that is no mark", `hello`, backup.ErrTargetNotEmpty},
-		{"of this restore", `{"repository":"%s","snapshot":"%s"}`, nil},
+		{"of another snapshot", `{"repository":"%s","snapshot":"another"}`, "file", backup.ErrTargetNotEmpty},
+		{"that is no mark", `hello`, "file", backup.ErrTargetNotEmpty},
+		{"of this restore", `{"repository":"%s","snapshot":"%s"}`, "file", nil},
+		{"of another that wrote nothing", `{"repository":"%s","snapshot":"another"}`, "", nil},
+		{"for which the disk had no room", ``, "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			repo := inMemory(t)
@@ -301,6 +303,9 @@ func TestMark(t *testing.T) {
 			text := strings.Replace(strings.Replace(tt.mark, "%s", repo.ID(), 1), "%s", sn.ID, 1)
 			target := t.TempDir()
 			write(t, filepath.Join(target, mark), []byte(text))
+			if tt.beside != "" {
+				write(t, filepath.Join(target, tt.beside), nil)
+			}
 			_, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: target})
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, tt.want)
@@ -313,15 +318,18 @@ func TestTwoRestoresIntoOneFolder(t *testing.T) {
 	t.Parallel()
 	repo := inMemory(t)
 	sn := forge(t, repo, node("good", "file", evil()))
-	target := t.TempDir()
-	name := filepath.Join(target, mark)
-	write(t, name, fmt.Appendf(nil, `{"repository":%q,"snapshot":%q}`, repo.ID(), sn.ID))
-	f, err := os.Open(name)
-	must(t, err)
-	defer f.Close() // only locked
-	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
-	if _, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: target}); err == nil || !strings.Contains(err.Error(), "under way") {
-		t.Errorf("got %v, want that another restore is under way", err)
+	for _, of := range []string{sn.ID, "another"} {
+		target := t.TempDir()
+		name := filepath.Join(target, mark)
+		write(t, name, fmt.Appendf(nil, `{"repository":%q,"snapshot":%q}`, repo.ID(), of))
+		f, err := os.Open(name)
+		must(t, err)
+		defer f.Close() // only locked
+		must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+		_, err = restore.Run(t.Context(), repo, sn, restore.Options{Target: target, AllowNotEmpty: true})
+		if err == nil || !strings.Contains(err.Error(), "under way") {
+			t.Errorf("got %v, want that another restore is under way", err)
+		}
 	}
 }
 

@@ -60,6 +60,11 @@ type VerifyResult struct {
 // repository's packs are not. Mismatches are listed in the result, and the
 // error then wraps backup.ErrDamaged.
 func Verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, dir string, opts VerifyOptions) (*VerifyResult, error) {
+	return verify(ctx, repo, sn, dir, opts, abilities{grain: finest})
+}
+
+// verify asks of the target no more than it is able to hold.
+func verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, dir string, opts VerifyOptions, able abilities) (*VerifyResult, error) {
 	if opts.Progress == nil {
 		opts.Progress = backup.Silent{}
 	}
@@ -71,11 +76,12 @@ func Verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snaps
 	if err != nil {
 		return nil, fmt.Errorf("open folder to verify: %w", err)
 	}
+	opts.PortableNames = opts.PortableNames || folds(root)
 	tree, err := newPlaces(root)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{repo: repo, opts: opts, chosen: chosen, tree: tree, jobs: make(chan job, 64)}
+	v := &verifier{repo: repo, opts: opts, able: able, chosen: chosen, tree: tree, jobs: make(chan job, 64)}
 	opts.Progress.Stage(backup.StageVerify)
 	err = v.all(ctx, sn)
 	if err = errors.Join(err, tree.close()); err != nil {
@@ -110,6 +116,7 @@ type seen struct {
 type verifier struct {
 	repo   *repository.Repository
 	opts   VerifyOptions
+	able   abilities
 	chosen choice
 	tree   *places
 	at     *folder  // where the walk is
@@ -287,10 +294,10 @@ func kind(mode fs.FileMode) snapshot.NodeType {
 }
 
 func (v *verifier) metadata(j job, was seen) {
-	if want, got := j.node.Mode&comparableMode(), was.mode&comparableMode(); want != got && j.node.Type != snapshot.Symlink {
+	if want, got := j.node.Mode&comparableMode(), was.mode&comparableMode(); want != got && j.node.Type != snapshot.Symlink && !v.able.noModes {
 		v.wrong(j.path, "mode", want.String(), got.String())
 	}
-	if want, got := j.node.ModTime, was.modTime; !sameMoment(want, got) {
+	if want, got := j.node.ModTime, was.modTime; !sameMoment(want, got, v.able.grain) {
 		v.wrong(j.path, "time", want.UTC().String(), got.UTC().String())
 	}
 }

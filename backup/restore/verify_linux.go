@@ -19,7 +19,8 @@ func comparableMode() fs.FileMode {
 	return settable
 }
 
-func sameMoment(want, got time.Time) bool { return want.Equal(got) }
+// finest is how finely the system keeps time.
+const finest = time.Nanosecond
 
 // look tells what a name stands for, without following a link.
 func (at *place) look(name string) (seen, error) {

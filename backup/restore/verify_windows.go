@@ -9,10 +9,8 @@ import (
 // comparableMode is empty: Windows makes up its modes from the read-only mark.
 func comparableMode() fs.FileMode { return 0 }
 
-// sameMoment compares as finely as Windows keeps time, 100 ns.
-func sameMoment(want, got time.Time) bool {
-	return want.Truncate(100 * time.Nanosecond).Equal(got.Truncate(100 * time.Nanosecond))
-}
+// finest is how finely Windows keeps time.
+const finest = 100 * time.Nanosecond
 
 // look tells what a name stands for, without following a link.
 func (at *place) look(name string) (seen, error) {
