@@ -44,6 +44,10 @@ type Env struct {
 	// it; nil: there is none, only the verbs on repositories work.
 	Appliance func(ctx context.Context) (*Appliance, func() error, error)
 
+	// Carry changes what goes along when the running box carries out the verb;
+	// nil: it never does.
+	Carry func(in io.Reader, flags ...string)
+
 	// Ask prompts for a password on a terminal; nil: when In is one.
 	Ask func(prompt string) (string, error)
 

@@ -167,10 +167,12 @@ func planSampleCommand(env *Env) *cobra.Command {
 
 func planAddCommand(env *Env) *cobra.Command {
 	var file string
+	var bucket bucketWords
 	cmd := &cobra.Command{
 		Use: "add -f FILE", Short: env.t("plan.cli.add.short"), Args: count(0, 0),
-		RunE: env.box(func(ctx context.Context, a *Appliance, _ []string) error { return runPlanAdd(ctx, env, a, file) }),
+		RunE: env.box(func(ctx context.Context, a *Appliance, _ []string) error { return runPlanAdd(ctx, env, a, file, bucket) }),
 	}
+	askBucket(env, cmd, &file, &bucket)
 	cmd.Flags().StringVarP(&file, "file", "f", "", env.t("plan.cli.flag.file"))
 	return cmd
 }
@@ -227,7 +229,7 @@ func (e *Env) rooted(value any) any {
 // runPlanAdd makes the repository too, when the file says where and there is
 // none of that name. What the source lacks is told; the plan is kept, because
 // the right may be given before it is due.
-func runPlanAdd(ctx context.Context, env *Env, a *Appliance, file string) error {
+func runPlanAdd(ctx context.Context, env *Env, a *Appliance, file string, bucket bucketWords) error {
 	f, err := env.planFile(file)
 	if err != nil {
 		return err
@@ -237,7 +239,7 @@ func runPlanAdd(ctx context.Context, env *Env, a *Appliance, file string) error 
 	}
 	_, err = a.Book.Repository(ctx, f.Repository)
 	if errs.KindOf(err) == errs.NotFound && f.Location != "" {
-		if _, err = a.Runner.Repositories().Create(ctx, plan.Place{Name: f.Repository, Location: f.Location}); err == nil {
+		if _, err = a.Runner.Repositories().Create(ctx, bucket.place(f)); err == nil {
 			err = env.say("plan.cli.made", "name", f.Repository, "location", f.Location)
 		}
 	}

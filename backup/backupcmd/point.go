@@ -53,7 +53,11 @@ func (e *Env) boxPoints(a *Appliance, list []plan.Point, asJSON bool) error {
 		case p.Damaged:
 			state = e.t("plan.state.damaged")
 		}
-		rows = append(rows, []string{p.Short(), e.when(a, p.AsOf), p.PlanName, e.Lang.Number(p.Files), e.Lang.Bytes(p.Bytes), e.Lang.Bytes(p.Added), state})
+		copies := p.Copies
+		if copies == "" {
+			copies = "–"
+		}
+		rows = append(rows, []string{p.Short(), e.when(a, p.AsOf), p.PlanName, e.Lang.Number(p.Files), e.Lang.Bytes(p.Bytes), e.Lang.Bytes(p.Added), state, copies})
 	}
 	switch {
 	case asJSON:
@@ -63,7 +67,7 @@ func (e *Env) boxPoints(a *Appliance, list []plan.Point, asJSON bool) error {
 	}
 	return e.table([]string{
 		e.t("plan.cli.id"), e.t("plan.cli.asof"), e.t("plan.cli.name"), e.t("plan.cli.files"),
-		e.t("plan.cli.bytes"), e.t("plan.cli.added"), e.t("plan.cli.proof"),
+		e.t("plan.cli.bytes"), e.t("plan.cli.added"), e.t("plan.cli.proof"), e.t("plan.cli.copies"),
 	}, rows)
 }
 
@@ -112,6 +116,9 @@ func runBoxRestore(ctx context.Context, env *Env, a *Appliance, f *following, re
 	key := "plan.cli.restored"
 	if result.Verified {
 		key = "plan.cli.restored.verified"
+	}
+	if result.From != "" {
+		err = errors.Join(err, env.say("plan.cli.restored.copy", "repository", result.From))
 	}
 	return errors.Join(env.say(key, "files", env.Lang.Number(result.Files), "bytes", env.Lang.Bytes(result.Bytes), "target", result.Target), err)
 }

@@ -20,7 +20,7 @@ type File struct {
 	Title      string      `yaml:"title,omitempty"`
 	Repository string      `yaml:"repository"`
 	Location   string      `yaml:"location,omitempty"` // where to make the repository when there is none of that name
-	Second     string      `yaml:"second,omitempty"`   // name of the repository to which every point is copied
+	Second     string      `yaml:"second,omitempty"`   // name of a repository that exists; every point is copied there
 	Source     source.Spec `yaml:"source"`
 	Schedule   string      `yaml:"schedule,omitempty"`
 	Zone       string      `yaml:"zone,omitempty"`

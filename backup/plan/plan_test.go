@@ -121,3 +121,24 @@ func TestNoteKeepsTypes(t *testing.T) {
 		t.Errorf("an empty note came back as %+v", after[2])
 	}
 }
+
+// Notes inside a note are told in the reader's language, and come back from the
+// store as what they were.
+func TestNoteInsideNote(t *testing.T) {
+	lost := []Note{Say("run.loss.more", "n", 3), Say("run.loss.file", "path", "/a", "size", Size(5), "n", 1, "days", "2026-11-22")}
+	before := Say("run.ticket.losses", "list", lost, "see", Say("run.ticket.see", "job", 7))
+	text, err := json.Marshal(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var after Note
+	if err := json.Unmarshal(text, &after); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range locale.Languages() {
+		got := after.In(l)
+		if got != before.In(l) || strings.Contains(got, "{") || strings.Count(got, "\n") != 3 || !strings.Contains(got, "2026-11-22") {
+			t.Errorf("%s: got %q, want %q", l, got, before.In(l))
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"emrvault/backup/source"
 	"emrvault/backup/source/all"
 	"emrvault/backup/storage"
+	"emrvault/backup/storage/readback"
 )
 
 // attempt is one backup under way.
@@ -257,6 +258,9 @@ func (a *attempt) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if policy := readBack(a.place); policy == readback.All || policy == readback.Sampled {
+		a.job.Log("run.log.readback." + string(policy))
+	}
 	a.job.Log("run.log.point", "point", p.Short(), "added", locale.English.Bytes(p.Added), "files", p.Files)
 	return a.job.SetResult(BackupResult{
 		Point: a.point, Snapshot: p.Snapshot, Files: p.Files, Bytes: p.Bytes, Added: p.Added,
@@ -295,12 +299,7 @@ func (a *attempt) afterwards(ctx context.Context, partial error) error {
 		}
 		housekeeping = errors.Join(housekeeping, err)
 	}
-	if a.plan.SecondID != 0 {
-		// When points are being copied already, this one goes with the next.
-		if _, err := a.submitCopy(ctx, a.plan, a.job.Job().Trigger, a.job.Job().By); err != nil && !busy(err) {
-			housekeeping = errors.Join(housekeeping, err)
-		}
-	}
+	housekeeping = errors.Join(housekeeping, a.handCopy(ctx))
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -317,4 +316,18 @@ func (a *attempt) afterwards(ctx context.Context, partial error) error {
 		return incomplete(housekeeping, "run.partial.housekeeping", "detail", housekeeping.Error())
 	}
 	return nil
+}
+
+// handCopy hands in the copy to the second repository. When points are being
+// copied already, the new one goes with them or the next night.
+func (a *attempt) handCopy(ctx context.Context) error {
+	if a.plan.SecondID == 0 {
+		return nil
+	}
+	_, err := a.submitCopy(ctx, a.plan, a.job.Job().Trigger, a.job.Job().By)
+	if busy(err) {
+		a.job.Log("run.log.copybusy")
+		return nil
+	}
+	return err
 }

@@ -37,6 +37,7 @@ type caring struct {
 	found  *damage
 	care   plan.Care
 	result CareResult
+	pruned bool
 	failed []error
 }
 
@@ -83,10 +84,11 @@ func (c *caring) carry(ctx context.Context) (err error) {
 	}{
 		{"run.care.step.unlock", c.unlock},
 		{"run.care.step.expire", c.expire},
-		{"run.care.step.prune", c.tidy},
-		{"run.care.step.protect", c.protect},
+		{"run.care.step.prune", c.tidyIfWhole},
 		{"run.care.step.verify", c.verify},
 		{"run.care.step.heal", c.heal},
+		{"run.care.step.prune", c.tidy},
+		{"run.care.step.protect", c.protect},
 		{"run.care.step.copy", c.copies},
 	} {
 		err := step.do(ctx)
@@ -160,8 +162,21 @@ func (c *caring) expire(ctx context.Context) error {
 	return err
 }
 
-// tidy gives back what earlier runs have left.
+// tidyIfWhole gives back what earlier runs have left. In a damaged repository
+// nobody knows what is needed: there it is done after healing.
+func (c *caring) tidyIfWhole(ctx context.Context) error {
+	err := c.tidy(ctx)
+	c.pruned = !errors.Is(err, backup.ErrDamaged)
+	if !c.pruned {
+		return nil
+	}
+	return err
+}
+
 func (c *caring) tidy(ctx context.Context) error {
+	if c.pruned {
+		return nil
+	}
 	limited, done := context.WithTimeout(ctx, pruneTime)
 	defer done()
 	report, err := c.prune(limited, c.job, c.place, c.repo)
@@ -242,14 +257,15 @@ func (c *caring) heal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.found.n == 0 && len(c.found.packs) == 0 && len(ids) == 0 {
+	before := c.place.Care
+	c.found.rest = c.found.rest || len(ids) > 0 || len(before.Lost) > 0 // which may have come back, or not
+	if !c.found.rest && c.found.n == 0 && len(c.found.packs) == 0 {
 		c.care.Damaged, c.care.Healed, c.care.Lost = 0, 0, nil
 		return nil
 	}
-	c.found.rest = c.found.rest || len(ids) > 0
 	m := &mending{Runner: c.Runner, job: c.job, place: c.place, repo: c.repo, found: c.found}
 	err = m.run(ctx)
-	c.care.Damaged, c.care.Healed, c.care.Lost = len(m.left)+m.holes, m.healed, m.lost
+	c.care.Damaged, c.care.Healed, c.care.Lost = len(m.left), m.healed, m.lost
 	if err != nil {
 		c.care.Damaged = max(1, c.care.Damaged)
 		return err

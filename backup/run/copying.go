@@ -86,16 +86,30 @@ func (c *copying) carry(ctx context.Context) (err error) {
 	return nil
 }
 
-// points copies what is missing, batch by batch.
+// points copies what is missing, and what has come to be missing meanwhile.
 func (c *copying) points(ctx context.Context) (err error) {
-	var missing []plan.Point
-	err = c.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		missing, err = plan.Uncopied(tx, c.plan)
-		return err
-	})
-	if err != nil || len(missing) == 0 {
-		return err
+	tried := map[int64]bool{}
+	for {
+		var missing []plan.Point
+		err := c.Store.Read(ctx, func(tx *store.Tx) (err error) {
+			missing, err = plan.Uncopied(tx, c.plan)
+			return err
+		})
+		missing = slices.DeleteFunc(missing, func(p plan.Point) bool { return tried[p.ID] })
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		for _, p := range missing {
+			tried[p.ID] = true
+		}
+		if err := c.these(ctx, missing); err != nil {
+			return err
+		}
 	}
+}
+
+// these copies points batch by batch.
+func (c *copying) these(ctx context.Context, missing []plan.Point) (err error) {
 	if c.from, err = c.repositories.fresh(ctx, c.first); err != nil {
 		return err
 	}

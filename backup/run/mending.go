@@ -9,7 +9,6 @@ import (
 
 	"emrvault/appliance/jobs"
 	"emrvault/appliance/store"
-	"emrvault/backup"
 	"emrvault/backup/plan"
 	"emrvault/backup/repository"
 	"emrvault/backup/repository/blob"
@@ -52,10 +51,11 @@ func (d *damage) sick() []blob.ID { return slices.SortedFunc(maps.Keys(d.packs),
 // mending puts a damaged repository right, as far as what is whole elsewhere
 // reaches.
 //
-// With a second copy, damaged packs are written anew from what is good in them
-// and from the copy. Without one they stay as they are: somebody may still get
-// more out of the disk than we do; backups pass them over and store again what
-// their sources still have. Once that has replaced everything, the packs go.
+// A damaged pack is written anew from what is good in it and from the second
+// copy, once nothing is lost by that. Until then it stays as it is: somebody may
+// still get more out of the disk than we do, and a copy that does not answer
+// tonight may tomorrow. Backups pass such packs over and store again what their
+// sources still have, which may be all that was missing.
 type mending struct {
 	*Runner
 	job   *jobs.Run
@@ -66,7 +66,6 @@ type mending struct {
 	others []*repository.Repository // second copies, opened and their index loaded
 	healed int
 	left   []blob.ID // packs that stay damaged
-	holes  int       // packs that were replaced, but not with everything
 	lost   []plan.Note
 }
 
@@ -132,44 +131,63 @@ func (m *mending) packs(ctx context.Context) error {
 	return nil
 }
 
-// heal writes a few damaged packs anew.
+// heal writes a few damaged packs anew: those of which nothing is lost by that.
+// Of the others, what can be had is stored beside them.
 func (m *mending) heal(ctx context.Context, packs []blob.ID) error {
 	if err := m.repo.LoadIndex(ctx); err != nil {
 		return err
 	}
-	packs, err := m.safe(ctx, packs)
-	if err != nil || len(packs) == 0 {
-		return err
-	}
-	report, err := m.repo.Heal(ctx, packs, m.source(), m.job)
+	list, pieces, err := m.sort(ctx, packs)
 	if err != nil {
 		return err
 	}
-	holes := min(len(report.Lost), len(report.Replaced))
-	m.holes += holes
-	m.healed += len(report.Replaced) - holes
+	report, err := m.repo.Heal(ctx, list, m.source(), m.job)
+	m.healed += len(report.Replaced)
 	m.left = append(m.left, report.Kept...)
-	return nil
+	if err != nil || len(pieces) == 0 {
+		return err
+	}
+	if _, err := m.repo.PassOverLost(ctx); err != nil {
+		return err
+	}
+	_, err = m.repo.Fill(ctx, pieces, m.source(), m.job)
+	return errors.Join(err, m.repo.LoadIndex(ctx))
 }
 
-// safe chooses the packs that can be replaced. Without a second copy these are
-// the ones of which every blob is whole, here or in another pack.
-func (m *mending) safe(ctx context.Context, packs []blob.ID) (list []blob.ID, err error) {
-	if len(m.others) > 0 {
-		return packs, nil
-	}
+// sort tells packs that can be had whole from those that cannot, and names the
+// pieces of these that can be had.
+func (m *mending) sort(ctx context.Context, packs []blob.ID) (whole []blob.ID, pieces []blob.Handle, err error) {
 	for _, id := range packs {
 		bad, err := m.repo.Unreadable(ctx, []blob.ID{id})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if bad.Len() > 0 {
-			m.left = append(m.left, id)
-		} else {
-			list = append(list, id)
+		had := m.obtainable(ctx, bad)
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		if len(had) == bad.Len() {
+			whole = append(whole, id)
+			continue
+		}
+		m.left = append(m.left, id)
+		pieces = append(pieces, had...)
+	}
+	return whole, pieces, nil
+}
+
+// obtainable chooses the blobs that a second copy gives now. One that does not
+// answer has nothing: the pack waits for another night.
+func (m *mending) obtainable(ctx context.Context, bad *blob.Set) (list []blob.Handle) {
+	var buf []byte
+	for h := range bad.All() {
+		plain, err := m.source().LoadBlob(ctx, h, buf)
+		if err == nil && blob.Hash(plain) == h.ID {
+			list = append(list, h)
+			buf = plain
 		}
 	}
-	return list, nil
+	return list
 }
 
 // fill brings back what no index names any more: snapshots, then folders and
@@ -250,7 +268,7 @@ func (m *mending) twinOf(ctx context.Context, other *repository.Repository, id s
 
 // losses names what cannot be had any more.
 func (m *mending) losses(ctx context.Context) error {
-	if len(m.left) == 0 && m.holes == 0 && !m.found.rest {
+	if len(m.left) == 0 && !m.found.rest {
 		return nil
 	}
 	lock, err := m.repo.Lock(ctx, repository.Read)
@@ -282,15 +300,11 @@ func (m *mending) name(ctx context.Context) ([]plan.Note, error) {
 	return told.end(report), err
 }
 
-// source is where healing finds what is lost here; nil without a second copy.
-func (m *mending) source() repository.Source {
-	if len(m.others) == 0 {
-		return nil
-	}
-	return sources(m.others)
-}
+// source is where healing finds what is lost here: the second copies, then what
+// this machine remembers of the repository itself.
+func (m *mending) source() repository.Source { return sources(append(slices.Clone(m.others), m.repo)) }
 
-// sources asks one second copy after the other.
+// sources asks one copy after the other.
 type sources []*repository.Repository
 
 // LoadBlob gives a blob from the first copy that has it.
@@ -303,7 +317,7 @@ func (s sources) LoadBlob(ctx context.Context, h blob.Handle, buf []byte) ([]byt
 		}
 		failed = append(failed, err)
 	}
-	return nil, fmt.Errorf("%w: %w", backup.ErrNotFound, errors.Join(failed...))
+	return nil, errors.Join(failed...)
 }
 
 // openOthers opens the second copies that can be reached. One that cannot is
@@ -338,4 +352,4 @@ func (m *mending) close(err *error) {
 }
 
 // whole says that nothing stays lost.
-func (m *mending) whole() bool { return len(m.left) == 0 && m.holes == 0 && len(m.lost) == 0 }
+func (m *mending) whole() bool { return len(m.left) == 0 && len(m.lost) == 0 }

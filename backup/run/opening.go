@@ -73,6 +73,17 @@ func (s *Repositories) options(place plan.Repository, word secret.Text, patience
 	return options, nil
 }
 
+// readBack is how much is read back of what is stored at a place.
+func readBack(place plan.Repository) readback.Policy {
+	switch policy, err := readback.ParsePolicy(place.Settings.ReadBack); {
+	case place.Settings.ReadBack != "" && err == nil:
+		return policy
+	case remote(place.Location):
+		return readback.Sampled
+	}
+	return readback.Off
+}
+
 // can says that the place has answered a question of the probe with yes.
 func can(report *probe.Report, step string) bool {
 	if report == nil {

@@ -67,5 +67,5 @@ func (u unreadable) Unwrap() error { return u.error }
 // elsewhere says that a copy of the point may do better.
 func elsewhere(err error) bool {
 	var place unreadable
-	return errors.As(err, &place) || errors.Is(err, backup.ErrDamaged)
+	return errors.As(err, &place) || errors.Is(err, backup.ErrDamaged) || errors.Is(err, backup.ErrNotFound)
 }

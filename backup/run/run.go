@@ -14,6 +14,12 @@
 // the ones that will be needed. And the newest wholly proven point never
 // expires.
 //
+// A plan may name a second repository: what its first one has and the second
+// lacks is copied there after each backup, and a point whose own place is lost
+// is read from its copy. Each night every repository is looked after: it is
+// verified bit by bit, healed from the other copy where it is damaged, and what
+// is lost is named by file and day.
+//
 // The Scheduler keeps each plan's next moment in the store. A box that was
 // switched off runs a missed plan once when it comes back and tells how many
 // moments went by. Every problem a person must act on is told to the Desk.

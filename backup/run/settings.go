@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"emrvault/appliance/secret"
 	"emrvault/appliance/store"
@@ -24,8 +26,35 @@ func (s *Repositories) Probe(ctx context.Context, p plan.Place) (probe.Report, e
 		if err := s.freePlace(ctx, row.Location); err != nil {
 			return probe.Report{}, closing(err, st)
 		}
+		made, err := makeFolder(row.Location)
+		defer removeFolders(made)
+		if err != nil {
+			return probe.Report{}, closing(told(err), st)
+		}
 	}
 	return s.ask(ctx, st)
+}
+
+// makeFolder makes a folder to be tried, and names those it has made, the
+// innermost first.
+func makeFolder(folder string) (made []string, err error) {
+	for dir := folder; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
+			break
+		}
+		made = append(made, dir)
+	}
+	return made, os.MkdirAll(folder, 0o700)
+}
+
+// removeFolders removes the folders that were made for a trial. What is not
+// empty stays: it has come to be used.
+func removeFolders(made []string) {
+	for _, dir := range made {
+		if os.Remove(dir) != nil {
+			return
+		}
+	}
 }
 
 // ask runs the questions and closes the storage.
