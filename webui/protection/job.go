@@ -46,6 +46,7 @@ type jobPage struct {
 	Speed    int64
 	Left     time.Duration // 0 when nobody can say
 	Took     time.Duration
+	Silent   bool // a storage does not answer at the moment; the job asks again
 }
 
 // stage is one step of the row of steps.
@@ -88,11 +89,22 @@ func (p *JobPages) load(ctx context.Context, id int64, now time.Time) (*jobPage,
 		case jobs.StageBegan, jobs.Line, jobs.StateChanged:
 			d.Lines = append(d.Lines, e)
 		}
+		d.hear(e)
 	}
 	d.Lines = d.Lines[max(0, len(d.Lines)-tail):]
 	d.Stages = stagesOf(job, events)
 	d.measure()
 	return d, nil
+}
+
+// hear notices when a storage falls silent, and when it answers again.
+func (d *jobPage) hear(e jobs.Event) {
+	switch e.Key {
+	case "run.log.noanswer":
+		d.Silent = true
+	case "run.log.answersagain":
+		d.Silent = false
+	}
 }
 
 // measure works out share, speed and time left.

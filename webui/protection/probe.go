@@ -32,7 +32,11 @@ type probeStep struct {
 func probeOf(f *render.Frame, r probe.Report, lockDays int) *probeView {
 	v := &probeView{At: r.Time, Usable: r.Usable, Remote: strings.HasPrefix(r.Location, "s3:")}
 	for _, step := range r.Steps {
-		v.Steps = append(v.Steps, probeStep{step.Name, step.State, stepDetail(f, step), v.means(f, step)})
+		shown := probeStep{Name: step.Name, State: step.State, Means: v.means(f, step)}
+		if step.State != probe.Unsupported { // there the meaning says all
+			shown.Detail = stepDetail(f, step)
+		}
+		v.Steps = append(v.Steps, shown)
 	}
 	if step, asked := r.Step(probe.Write); asked && step.Key == probe.NoPlace {
 		v.Missing, v.Steps = true, nil
@@ -72,10 +76,11 @@ func wholeNumber(v any) (int64, bool) {
 // means is one sentence on what an answer is for the hospital.
 func (v *probeView) means(f *render.Frame, step probe.Step) string {
 	key := fmt.Sprintf("repositories.means.%s.%s", step.Name, step.State)
-	if step.Key == "no-offer" {
-		if key += ".folder"; !f.Lang.Has(key) {
-			key = "repositories.means.no-offer"
-		}
+	if special := key + "." + step.Key; f.Lang.Has(special) {
+		return f.Lang.T(special)
+	}
+	if general := "repositories.means." + step.Key; f.Lang.Has(general) {
+		return f.Lang.T(general)
 	}
 	if step.State == probe.OK {
 		if rate, ok := wholeNumber(step.Args["bytes"]); ok && rate > 0 {

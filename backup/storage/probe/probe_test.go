@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -204,5 +205,23 @@ func TestAPlaceThatKnowsMore(t *testing.T) {
 	wantStates(t, r, map[string]probe.State{probe.Versioning: probe.OK, probe.ObjectLock: probe.Unsupported, probe.Clock: probe.Failed})
 	if !r.Usable {
 		t.Error("a clock that is off makes it unusable")
+	}
+}
+
+func TestReasonsAreNamed(t *testing.T) {
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("save: %w", backup.ErrStorageFull), "full"},
+		{fmt.Errorf("save: %w", backup.ErrReadOnly), "read-only"},
+		{fmt.Errorf("save: %w", &net.OpError{Op: "dial", Err: errors.New("connection refused")}), "unreached"},
+		{errors.New("something else"), "error"},
+		{nil, ""},
+	}
+	for _, tt := range tests {
+		if got := probe.Told(tt.err); got.Key != tt.want {
+			t.Errorf("%v: got the key %q, want %q", tt.err, got.Key, tt.want)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package probe
 
 import (
 	"errors"
+	"io/fs"
+	"net"
 	"time"
 
 	"emrvault/backup"
@@ -51,5 +53,26 @@ func Told(err error) Answer {
 	if errors.Is(err, backup.ErrUnsupported) {
 		a.State = Unsupported
 	}
+	if key := reason(err); key != "" {
+		a.Key = key
+	}
 	return a
+}
+
+// reason names what an error means, so that it can be told in a person's
+// language; empty when nobody knows.
+func reason(err error) string {
+	var named interface{ Reason() string }
+	var line *net.OpError
+	switch {
+	case errors.As(err, &named):
+		return named.Reason()
+	case errors.Is(err, backup.ErrStorageFull):
+		return "full"
+	case errors.Is(err, backup.ErrReadOnly), errors.Is(err, fs.ErrPermission):
+		return "read-only"
+	case errors.As(err, &line):
+		return "unreached"
+	}
+	return ""
 }

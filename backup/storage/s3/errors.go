@@ -104,15 +104,20 @@ func (s *Storage) told(ctx context.Context, what string, err error) error {
 	case slower:
 		return fmt.Errorf("%s: %w", what, &storage.Throttled{After: time.Duration(s.listener.after.Swap(0)), Err: err})
 	case denied:
-		return forGood(what, "the key may not do that; its policy must allow reading, writing, listing and deleting in bucket "+s.settings.Bucket, err)
+		return forGood(what, "denied", "the key may not do that; its policy must allow reading, writing, listing and deleting in bucket "+s.settings.Bucket, err)
 	case unsupported:
 		return fmt.Errorf("%s: the server cannot do that: %w: %w: %w", what, backup.ErrUnsupported, storage.ErrPermanent, err)
 	case needsProxyWord:
-		return forGood(what, proxyAdvice, err)
+		return forGood(what, "proxy-word", proxyAdvice, err)
 	case passing:
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return forGood(what, s.advice(res), err)
+	return forGood(what, reasons[meaningOf(res)], s.advice(res), err)
+}
+
+// reasons name, for texts in other languages, what advice tells.
+var reasons = map[meaning]string{
+	wrongSecret: "wrong-secret", wrongKey: "wrong-key", wrongToken: "wrong-token", wrongRegion: "wrong-region", wrongClock: "wrong-clock",
 }
 
 // advice is the next step after an answer that will not change by itself.
@@ -138,9 +143,22 @@ func (s *Storage) advice(res minio.ErrorResponse) string {
 	return "the server refuses"
 }
 
-func forGood(what, advice string, err error) error {
-	return fmt.Errorf("%s: %s: %w: %w", what, advice, storage.ErrPermanent, err)
+func forGood(what, reason, advice string, err error) error {
+	return &refusal{fmt.Errorf("%s: %s: %w: %w", what, advice, storage.ErrPermanent, err), reason}
 }
+
+// refusal is an answer that will not change by itself. A probe asks for its
+// reason, to tell it in a person's language.
+type refusal struct {
+	error
+	reason string // may be empty
+}
+
+// Reason names why.
+func (r *refusal) Reason() string { return r.reason }
+
+// Unwrap gives what was met.
+func (r *refusal) Unwrap() error { return r.error }
 
 const proxyAdvice = "the proxy wants a name and a password; put them into EMRVAULT_S3_PROXY"
 
@@ -155,15 +173,15 @@ func (s *Storage) unreached(what string, err error) error {
 	)
 	switch {
 	case errors.As(err, &unknown):
-		return forGood(what, "nobody we trust vouches for the server's certificate; name its authority in EMRVAULT_S3_CA", err)
+		return forGood(what, "authority", "nobody we trust vouches for the server's certificate; name its authority in EMRVAULT_S3_CA", err)
 	case errors.As(err, &other):
-		return forGood(what, "the server's certificate is made out to another name; use the name it was made for", err)
+		return forGood(what, "name", "the server's certificate is made out to another name; use the name it was made for", err)
 	case errors.As(err, &invalid):
-		return forGood(what, "the server's certificate is not valid; renew it, or set this machine's clock right", err)
+		return forGood(what, "certificate", "the server's certificate is not valid; renew it, or set this machine's clock right", err)
 	case errors.As(err, &noTLS), errors.Is(err, http.ErrSchemeMismatch):
-		return forGood(what, "the server does not speak TLS there; use http:// or another port", err)
+		return forGood(what, "no-tls", "the server does not speak TLS there; use http:// or another port", err)
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return forGood(what, proxyAdvice, err)
+		return forGood(what, "proxy-word", proxyAdvice, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -14,6 +14,7 @@ import (
 
 	"emrvault/backup"
 	"emrvault/backup/storage"
+	"emrvault/backup/storage/probe"
 	"emrvault/backup/storage/s3"
 	"emrvault/backup/storage/s3/s3test"
 	"emrvault/backup/storage/storagetest"
@@ -92,6 +93,19 @@ func TestErrorsOfTheServer(t *testing.T) {
 				t.Errorf("got %v and %v, want the words %q", load, save, tt.says)
 			}
 		})
+	}
+}
+
+// A page tells a refusal in another language than the log.
+func TestReasonsOfRefusals(t *testing.T) {
+	for code, want := range map[string]string{
+		"SignatureDoesNotMatch": "wrong-secret", "InvalidAccessKeyId": "wrong-key", "ExpiredToken": "wrong-token",
+		"RequestTimeTooSkewed": "wrong-clock", "PermanentRedirect": "wrong-region", "NoSuchBucket": "error",
+	} {
+		_, err := scripted(t, 400, code, "").Load(t.Context(), document, nil, 0, -1)
+		if got := probe.Told(err).Key; got != want {
+			t.Errorf("%s: got the reason %q, want %q (%v)", code, got, want, err)
+		}
 	}
 }
 
