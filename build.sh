@@ -64,23 +64,6 @@ install_lint() {
 
 # install_s3 builds the S3 server that the storage tests run against.
 install_s3() {
-  [ -x "$tools/versitygw" ] && return 0
-  say "building versitygw $s3_version (once)"
-  mkdir -p "$tools"
-  GOBIN="$tools" GOFLAGS=-trimpath go install "github.com/versity/versitygw/cmd/versitygw@$s3_version" ||
-    die "versitygw $s3_version could not be built"
-}
-
-lint() {
-  [ -x "$tools/golangci-lint" ] && return 0
-  say "building golangci-lint $lint_version (once)"
-  mkdir -p "$tools"
-  GOBIN="$tools" GOFLAGS=-trimpath go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$lint_version" ||
-    die "golangci-lint $lint_version could not be built"
-}
-
-# install_s3 builds the S3 server that the storage tests run against.
-install_s3() {
   case "$("$tools/versitygw" --version 2>/dev/null)" in *"${s3_version#v}"*) return 0 ;; esac
   say "building versitygw $s3_version (once)"
   mkdir -p "$tools"
@@ -130,21 +113,18 @@ test_all() {
 }
 
 # bench prints Go's benchmarks of the engine; with EMRVAULT_BENCH (a folder with bench.py) also the race of whole
-# programs. It works in memory where there is room: a disk that others use tells more about them than about us.
+# programs and the table of speed targets. It works in memory where there is room: a disk that others use tells more
+# about them than about us.
 bench() {
   build
   work="$(mktemp -d -p "${BENCH_DIR:-$(roomy)}" emrvault-bench.XXXXXX)"
   trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
-  say "benchmarks (in $(dirname "$work"))"
-  GOTMPDIR="$work" go test -run '^$' -bench . -benchtime "${BENCHTIME:-0.5s}" -benchmem ./backup/... |
-    grep -E '^(Benchmark|pkg:|---|FAIL|panic)'
-  if [ -z "${EMRVAULT_BENCH:-}" ] || [ ! -x "$EMRVAULT_BENCH/bench.py" ]; then
-    echo "SKIPPED the race against peers: EMRVAULT_BENCH names no folder with bench.py"
-  elif [ ! -x "${RESTIC_BIN:=$(command -v restic || true)}" ]; then
-    echo "SKIPPED the race against peers: no restic here; RESTIC_BIN may name one"
-  else
-    race "$work"
+  if [ "${BENCHTIME:-}" != none ]; then
+    say "benchmarks (in $(dirname "$work"))"
+    GOTMPDIR="$work" go test -run '^$' -bench . -benchtime "${BENCHTIME:-0.2s}" -benchmem ./backup/... |
+      grep -E '^(Benchmark|pkg:|---|FAIL|panic)'
   fi
+  race "$work"
 }
 
 # roomy names a folder in memory with 6 GiB to spare where programs may run, or else the usual temporary one.
@@ -159,26 +139,71 @@ roomy() {
   rm -f "$probe"
 }
 
-# race runs restic and us in turns over each profile and prints medians and ratios.
+# race runs us and our peers in turns over each profile and prints our share of what they take. restic is what the
+# targets are about; the others run when they are there.
 race() {
-  export RESTIC_BIN EMRVAULT_BIN="$PWD/dist/emrvault" EMRGEN="$PWD/dist/emrgen"
-  local p
+  export EMRVAULT_BIN="$PWD/dist/emrvault" EMRGEN="$PWD/dist/emrgen"
+  export RESTIC_BIN="${RESTIC_BIN:-$(command -v restic)}" KOPIA_BIN="${KOPIA_BIN:-$(command -v kopia)}" BORG_BIN="${BORG_BIN:-$(command -v borg)}"
+  [ -x "${EMRVAULT_BENCH:-}/bench.py" ] || { echo "SKIPPED the race: EMRVAULT_BENCH names no folder with bench.py"; return 0; }
+  [ -x "$RESTIC_BIN" ] || { echo "SKIPPED the race: no restic; ./build.sh test --install brings one, or RESTIC_BIN names one"; return 0; }
+  [ -x "$KOPIA_BIN" ] || echo "SKIPPED kopia: not here; KOPIA_BIN may name one (https://kopia.io/docs/installation)"
+  [ -x "$BORG_BIN" ] || echo "SKIPPED borg: not here; apt-get install borgbackup, or BORG_BIN names one"
+  local peer; peer="$("$RESTIC_BIN" version | cut -d' ' -f2)"
   (cd "$EMRVAULT_BENCH/emrgen" && go build -o "$EMRGEN" .)
-  for p in ${PROFILES:-small files}; do
-    say "race: $p, $("$RESTIC_BIN" version | cut -d' ' -f1,2) against emrvault $(version)"
-    mkdir -p "$1/$p" dist/bench
-    rm -f "dist/bench/$p.jsonl"
-    BENCH_WORK="$1/$p" python3 "$EMRVAULT_BENCH/bench.py" --profile "$p" --gen "$([ "$p" != files ] || echo "-docs ${DOCS:-30000}")" \
-      --reps "${REPS:-3}" --days 2 --only restic,emrvault --out "dist/bench/$p.jsonl"
-    rm -rf "${1:?}/$p"
-    python3 "$EMRVAULT_BENCH/table.py" "dist/bench/$p.jsonl"
-  done
+  say "race: emrvault $(version) against restic $peer; ${PROFILES:-small files}"
+  go run ./testdata/bench -harness "$EMRVAULT_BENCH" -work "$1" -out dist/bench -restic "$peer" -reps "${REPS:-3}" \
+    -docs "${DOCS:-100000}" ${PROFILES:-small files}
 }
 
-# campaign is the long proof that a merge does not wait for; figures go to docs/reliability.md.
+# campaign is the long proof that a merge does not wait for; figures go to docs/reliability.md. Words choose parts:
+# kills cuts disks flips calls s3 model fuzz. Each part has a variable that says how much of it.
 campaign() {
   build
-  EMRVAULT_KILL_ROUNDS="${EMRVAULT_KILL_ROUNDS:-1000}" go test -v -count=1 -timeout 6h -run 'Kill' .
+  mkdir -p dist/campaign
+  local part failed=""
+  for part in ${*:-kills cuts disks flips calls s3 model fuzz}; do
+    say "$part, $(date '+%F %T')"
+    case "$part" in
+      kills) proof kills . '^TestKill(Prune|Copy|Restore)?$' EMRVAULT_KILL_ROUNDS="${EMRVAULT_KILL_ROUNDS:-250}" ;;
+      cuts)  proof cuts . '^TestPowerCut$' EMRVAULT_CUTS="${EMRVAULT_CUTS:-100}" ;;
+      disks) proof disks ./backup/trial '^TestFull' EMRVAULT_FULL_DISKS="${EMRVAULT_FULL_DISKS:-100}" ;;
+      flips) proof flips ./backup/trial '^TestFlips$' EMRVAULT_FLIPS="${EMRVAULT_FLIPS:-10000}" ;;
+      calls) proof calls ./backup/trial '^TestErrorAtEveryCall' ;;
+      s3)    proof s3 ./backup/trial '^TestRunsOverABadLine$' EMRVAULT_S3_RUNS="${EMRVAULT_S3_RUNS:-2000}" ;;
+      model) proof model ./backup/trial '^TestLives$' EMRVAULT_MODEL_TIME="${EMRVAULT_MODEL_TIME:-1h}" ;;
+      fuzz)  fuzz "${EMRVAULT_FUZZ_TIME:-10m}" ;;
+      *)     die "no part \"$part\" of the campaign" ;;
+    esac || failed="$failed $part"
+  done
+  [ -z "$failed" ] || die "failed:$failed (see dist/campaign)"
+}
+
+# proof runs one test of a package with variables set, and prints its figures, or what went wrong.
+proof() {
+  local log="dist/campaign/$1.log" package="$2" pattern="$3" status=0
+  shift 3
+  env "$@" go test -v -count=1 -timeout 48h -run "$pattern" "$package" >"$log" 2>&1 || status=$?
+  grep -oE 'figures: .*' "$log" | cut -d' ' -f2- || true
+  grep -E -B1 -- '--- SKIP' "$log" || true
+  [ "$status" = 0 ] || tail -n 40 "$log"
+  return "$status"
+}
+
+# fuzz gives every fuzz target of the house so much time. What it finds stays in testdata/fuzz.
+fuzz() {
+  local package target status=0
+  for package in $(go list ./...); do
+    for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+      if go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$package" >dist/campaign/fuzz.log 2>&1; then
+        echo "${package#emrvault/} $target: $(grep -oE 'execs: [0-9]+' dist/campaign/fuzz.log | tail -n 1)"
+      else
+        echo "${package#emrvault/} $target FAILED"
+        tail -n 20 dist/campaign/fuzz.log
+        status=1
+      fi
+    done
+  done
+  return "$status"
 }
 
 release() {
@@ -197,8 +222,8 @@ help() {
 ./build.sh run [ARG...]       build, sample EMR, first backup, drill, admin page
 ./build.sh test [--install]   lint and all tests; --install brings missing test servers and tools
 ./build.sh lint               formatting, vet, golangci-lint, the other systems
-./build.sh bench              benchmarks; EMRVAULT_BENCH adds the race against restic (PROFILES, REPS, DOCS)
-./build.sh campaign           1,000 rounds of kill -9 (EMRVAULT_KILL_ROUNDS sets another number)
+./build.sh bench              benchmarks; EMRVAULT_BENCH adds the race against restic, kopia, borg (PROFILES, REPS, DOCS)
+./build.sh campaign [PART...] the long proof, some hours: kills cuts disks flips calls s3 model fuzz (as root, for disks and cuts)
 ./build.sh release            all targets and their SHA-256 list in dist/release/
 EOF
 }
