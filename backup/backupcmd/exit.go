@@ -8,6 +8,7 @@ import (
 
 	"emrvault/appliance/errs"
 	"emrvault/backup"
+	"emrvault/backup/restore"
 )
 
 // The exit codes, as restic's users know them.
@@ -77,6 +78,7 @@ var words = []struct {
 	{backup.ErrReadOnly, errs.Denied, "cli.error.read-only"},
 	{backup.ErrTargetNotEmpty, errs.Conflict, "cli.error.target"},
 	{backup.ErrUnsafe, errs.Invalid, "cli.error.unsafe"},
+	{restore.ErrDiffers, errs.Conflict, "cli.error.differs"},
 	{backup.ErrDamaged, errs.Conflict, "cli.error.damaged"},
 	{backup.ErrUnsupported, errs.Invalid, "cli.error.unsupported"},
 	{backup.ErrInvalid, errs.Invalid, "cli.error.invalid"},

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"emrvault/backup"
 	"emrvault/backup/repository"
 	"emrvault/backup/restore"
 	"emrvault/backup/snapshot"
@@ -179,7 +178,7 @@ func (r *restoreFlags) report(env *Env, sn *snapshot.Snapshot, target string, re
 	if res.Resumed || res.Kept > 0 {
 		errs = append(errs, env.say("cli.restore.kept", "files", l.Number(res.Kept)))
 	}
-	if failed != nil && !errors.Is(failed, backup.ErrTargetNotEmpty) && res.Files+res.Dirs > 0 {
+	if failed != nil && res.Verified == nil && res.Files+res.Dirs > 0 {
 		errs = append(errs, env.say("cli.restore.again", "target", target))
 	}
 	errs = append(errs, env.say("cli.restore.done", "id", sn.Short(), "files", l.Number(res.Files),

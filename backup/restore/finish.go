@@ -58,6 +58,7 @@ func (r *run) entry(e *entry) error {
 		return err
 	}
 	if err := at.symlink(e.node.LinkTarget, e.name); lacking(err) {
+		r.able.noLinks = true
 		r.leaveOut(e, errNoLinks)
 		return nil
 	} else if err != nil {

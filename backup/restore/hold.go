@@ -65,6 +65,7 @@ func (r *run) tellLacks() {
 type abilities struct {
 	folds   bool          // takes capital and small letters in names for the same
 	noModes bool          // makes up modes
+	noLinks bool          // has no symbolic links
 	grain   time.Duration // of times
 }
 

@@ -48,6 +48,10 @@ func (m Mismatch) String() string {
 	return fmt.Sprintf("%s: %s: want %s, got %s", m.Path, m.What, m.Want, m.Got)
 }
 
+// ErrDiffers says that a folder is not what the snapshot says; the repository
+// has no part in that.
+var ErrDiffers = errors.New("differences")
+
 // VerifyResult counts what was compared.
 type VerifyResult struct {
 	Files, Dirs, Others int64
@@ -89,7 +93,7 @@ func verify(ctx context.Context, repo *repository.Repository, sn *snapshot.Snaps
 	}
 	res := v.result()
 	if n := len(res.Mismatches); n > 0 {
-		return res, fmt.Errorf("verify %s: %d differences, first %s: %w", dir, n, res.Mismatches[0], backup.ErrDamaged)
+		return res, fmt.Errorf("verify %s: %w: %d, first %s: %w", dir, ErrDiffers, n+int(v.more), res.Mismatches[0], backup.ErrDamaged)
 	}
 	return res, nil
 }
@@ -125,8 +129,9 @@ type verifier struct {
 
 	files, dirs, others, bytes atomic.Int64
 
-	mu  sync.Mutex
-	bad []Mismatch
+	mu   sync.Mutex
+	bad  []Mismatch
+	more int64 // that are not listed
 }
 
 func (v *verifier) result() *VerifyResult {
@@ -142,7 +147,11 @@ func (v *verifier) result() *VerifyResult {
 func (v *verifier) wrong(path, what, want, got string) {
 	m := Mismatch{path, what, want, got}
 	v.mu.Lock()
-	v.bad = append(v.bad, m)
+	if len(v.bad) < maxTold {
+		v.bad = append(v.bad, m)
+	} else {
+		v.more++
+	}
 	v.mu.Unlock()
 	v.opts.Progress.Problem(path, fmt.Errorf("%s: want %s, got %s", what, want, got))
 }
@@ -263,7 +272,7 @@ func (v *verifier) compare(ctx context.Context, j job, buf []byte) []byte {
 }
 
 func (v *verifier) missing(j job, err error) {
-	if !left(j.node.Type) {
+	if !left(j.node.Type) && !(v.able.noLinks && j.node.Type == snapshot.Symlink) {
 		v.wrong(j.path, "missing", string(j.node.Type), err.Error())
 	}
 }
