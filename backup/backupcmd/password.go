@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"emrvault/appliance/console"
+	terminal "emrvault/appliance/console"
 	"emrvault/backup"
 )
 
@@ -96,7 +96,7 @@ func (e *Env) hidden(fd int, prompt string) (string, error) {
 	if _, err := fmt.Fprint(e.Err, prompt); err != nil {
 		return "", err
 	}
-	word, err := console.Hidden(fd)
+	word, err := terminal.Hidden(fd)
 	_, lineErr := fmt.Fprintln(e.Err)
 	if err = errors.Join(err, lineErr); err != nil {
 		return "", fmt.Errorf("read password: %w", err)

@@ -13,8 +13,12 @@ import (
 // share their limits: two on one server ask it together for no more than it
 // bears, and --bandwidth holds for both.
 func (e *Env) place(ctx context.Context, location string) (storage.Storage, error) {
-	if !isRemote(location) {
-		location = e.path(location)
+	dir, isFolder, err := all.Folder(location)
+	if err != nil {
+		return nil, err
+	}
+	if isFolder {
+		location = "local:" + e.path(dir)
 	}
 	if e.Limits == nil {
 		e.Limits = limit.NewRegistry(e.Now)
@@ -30,4 +34,9 @@ func (e *Env) place(ctx context.Context, location string) (storage.Storage, erro
 	return all.Open(ctx, location, opts...)
 }
 
-func isRemote(location string) bool { return len(location) > 3 && location[:3] == "s3:" }
+// isRemote tells whether a location names anything else than a folder. What it
+// names may still be refused.
+func isRemote(location string) bool {
+	_, isFolder, _ := all.Folder(location)
+	return !isFolder
+}

@@ -9,9 +9,12 @@ package all
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
+	"emrvault/backup"
 	"emrvault/backup/storage"
 	"emrvault/backup/storage/limit"
 	"emrvault/backup/storage/local"
@@ -72,10 +75,35 @@ func Open(ctx context.Context, location string, opts ...Option) (storage.Storage
 	if o.registry == nil {
 		o.registry = limit.NewRegistry(nil)
 	}
-	if strings.HasPrefix(location, "s3:") {
+	dir, isFolder, err := Folder(location)
+	if err != nil {
+		return nil, err
+	}
+	if !isFolder {
 		return openS3(ctx, location, o)
 	}
-	return openLocal(strings.TrimPrefix(location, "local:"), o)
+	return openLocal(dir, o)
+}
+
+// foreign is a location as other programs write those that we do not know. One
+// letter before the colon is a disk of Windows.
+var foreign = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:`)
+
+// Folder tells the folder that a location names, and whether it names one. A
+// scheme that we do not know is refused: taken for the name of a folder,
+// "sftp:host:/backup" would fill this machine's disk, unseen.
+func Folder(location string) (dir string, isFolder bool, err error) {
+	if dir, isFolder = strings.CutPrefix(location, "local:"); isFolder {
+		return dir, true, nil
+	}
+	if strings.HasPrefix(location, "s3:") {
+		return "", false, nil
+	}
+	if scheme := foreign.FindString(location); scheme != "" { // What follows may hold a password.
+		return "", false, fmt.Errorf("%q begins no location that is known here: it is a folder, or s3:http(s)://host[:port]/bucket[/prefix]; before a folder of such a name write local: %w",
+			scheme, backup.ErrInvalid)
+	}
+	return location, true, nil
 }
 
 func openLocal(dir string, o options) (storage.Storage, error) {

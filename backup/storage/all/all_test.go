@@ -46,6 +46,8 @@ func TestOpen(t *testing.T) {
 		{"nothing", "", "", nothing, backup.ErrInvalid},
 		{"a bucket", bucket, bucket, keys, nil},
 		{"a bucket, its key unknown", bucket, "", nothing, backup.ErrInvalid},
+		{"another program's place", "sftp:user:hunter2@host:/backup", "", nothing, backup.ErrInvalid},
+		{"a bucket in capitals", "S3:https://user:hunter2@host/bucket", "", keys, backup.ErrInvalid},
 		{"half a bucket", "s3:https://host", "", keys, backup.ErrInvalid},
 	}
 	for _, tt := range tests {
@@ -53,6 +55,9 @@ func TestOpen(t *testing.T) {
 			s, err := all.Open(t.Context(), tt.location, all.WithEnvironment(tt.getenv))
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("got %v, want %v", err, tt.err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error tells a password: %v", err)
 			}
 			if err == nil && s.Location() != tt.want {
 				t.Errorf("got %s, want %s", s.Location(), tt.want)

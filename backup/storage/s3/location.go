@@ -17,9 +17,12 @@ func ParseLocation(location string) (endpoint, bucket, prefix string, err error)
 		}
 		return "", "", "", invalid("%s is no S3 location: it is s3:http(s)://host[:port]/bucket[/prefix]", location)
 	}
-	endpoint = scheme + "://" + host
+	endpoint = strings.ToLower(scheme) + "://" + host
 	bucket, prefix, _ = strings.Cut(rest, "/")
 	prefix = strings.TrimSuffix(prefix, "/")
+	if strings.Contains(bucket, "@") { // A key was written before the host, and a slash in it has torn it apart.
+		return "", "", "", keyInAddress()
+	}
 	if err := checkPlace(endpoint, bucket, prefix); err != nil {
 		return "", "", "", err
 	}

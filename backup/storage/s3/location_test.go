@@ -17,6 +17,7 @@ func TestParseLocation(t *testing.T) {
 		{"s3:https://s3.example.com/bucket/", "https://s3.example.com", "bucket", ""},
 		{"s3:https://s3.example.com/bucket/emr/first", "https://s3.example.com", "bucket", "emr/first"},
 		{"s3:https://s3.example.com/bucket/医院/", "https://s3.example.com", "bucket", "医院"},
+		{"s3:HTTPS://s3.example.com/bucket", "https://s3.example.com", "bucket", ""},
 		{"s3:http://[::1]:9000/bucket", "http://[::1]:9000", "bucket", ""},
 	}
 	for _, tt := range tests {
@@ -31,7 +32,7 @@ func TestParseLocationRefuses(t *testing.T) {
 	for _, location := range []string{
 		"", "s3:", "s3:host/bucket", "s3:http://host", "s3:http:///bucket", "s3:http://host/", "s3:http://host/B", "s3:http://host/..",
 		"s3:ftp://host/bucket", "s3:http://host/bucket//x", "s3:http://host/bucket/../other", "s3:http://host/bucket/./x", "s3:http://:9000/bucket",
-		"s3:http://user:hunter2@host/bucket", "s3:user:hunter2@host/bucket", "s3:http://host?x=1/bucket", "http://host/bucket", "s3:http://ho st/bucket",
+		"s3:http://user:hunter2@host/bucket", "s3:user:hunter2@host/bucket", "s3:https://user/hunter2@host/bucket", "s3:https://user:1/hunter2@host/bucket", "s3:http://host?x=1/bucket", "http://host/bucket", "s3:http://ho st/bucket",
 	} {
 		_, _, _, err := s3.ParseLocation(location)
 		if !errors.Is(err, backup.ErrInvalid) {
@@ -39,6 +40,14 @@ func TestParseLocationRefuses(t *testing.T) {
 		} else if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: the error tells the password: %v", location, err)
 		}
+	}
+}
+
+// An address that begins with HTTPS must never be asked without TLS.
+func TestOpenRefusesEndpointsInCapitals(t *testing.T) {
+	settings := s3.Settings{Endpoint: "HTTPS://s3.example.com", Bucket: "bucket", AccessKey: "key", SecretKey: "secret"}
+	if _, err := s3.Open(t.Context(), settings); !errors.Is(err, backup.ErrInvalid) {
+		t.Errorf("got %v, want ErrInvalid", err)
 	}
 }
 

@@ -113,8 +113,8 @@ func checkPlace(endpoint, bucket, prefix string) error {
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return invalid("an S3 server is named as http(s)://host[:port]")
 	case u.User != nil:
-		return invalid("keys do not belong into the address of an S3 server: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-	case u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return keyInAddress()
+	case !strings.HasPrefix(endpoint, "http://") && !strings.HasPrefix(endpoint, "https://") || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
 		return invalid("%q is no S3 server: it is named as http(s)://host[:port]", endpoint)
 	}
 	if err := s3utils.CheckValidBucketName(bucket); err != nil {
@@ -129,6 +129,10 @@ func checkPlace(endpoint, bucket, prefix string) error {
 		}
 	}
 	return nil
+}
+
+func keyInAddress() error {
+	return invalid("keys do not belong into the address of an S3 server: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 }
 
 func invalid(format string, args ...any) error {
@@ -167,7 +171,7 @@ func (s Settings) trust() (*tls.Config, error) {
 		pool = x509.NewCertPool() // A system without authorities: then ours is the only one.
 	}
 	if !pool.AppendCertsFromPEM(own) {
-		return nil, invalid("the certificate authority %s holds no certificate in PEM form", s.CAFile)
+		return nil, invalid("the certificate authority (EMRVAULT_S3_CA) holds no certificate in PEM form")
 	}
 	config.RootCAs = pool
 	return config, nil
