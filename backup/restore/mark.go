@@ -26,12 +26,13 @@ var errMark = errors.New("that name marks a restore under way")
 // match. That holds for what the kernel knows. After a power cut the disk may
 // have the time and not the content, just as when a disk was pulled out; a mark
 // from before the machine was started or the disk was mounted therefore means
-// that only content proves a file.
+// that only content proves a file. So does a mark without an era: beside it the
+// target held something that this restore did not make and was to replace.
 type markText struct {
 	Repository string    `json:"repository"`
 	Snapshot   string    `json:"snapshot"`
 	Subtree    string    `json:"subtree,omitempty"`
-	Era        string    `json:"era"` // since the start of the machine; empty where it cannot be told
+	Era        string    `json:"era"` // since the start of the machine; empty where that proves nothing
 	Began      time.Time `json:"began"`
 }
 
@@ -68,16 +69,19 @@ func (r *run) enter(root *os.Root) (*mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours := found && old.same(want)
-	if !ours && !r.opts.AllowNotEmpty && !r.resume {
-		if err := empty(root); err != nil {
-			return nil, err
-		}
+	ours, taken := found && old.same(want), empty(root)
+	switch {
+	case ours:
+		r.result.Resumed, r.resume = true, true
+	case r.opts.AllowNotEmpty || r.resume:
+	case taken != nil:
+		return nil, taken
+	default:
 		r.fresh = true
 	}
-	if ours {
-		r.result.Resumed, r.resume = true, true
-		r.doubt = old.Era == "" || old.Era != want.Era
+	r.doubt = found && (old.Era == "" || old.Era != want.Era)
+	if taken != nil && (r.doubt || !r.resume) {
+		want.Era = "" // whoever goes on must not take for ours what stood there
 	}
 	r.doubt = r.doubt || r.opts.Verify
 	if r.opts.Temporary || r.opts.Unmarked {
@@ -87,7 +91,8 @@ func (r *run) enter(root *os.Root) (*mark, error) {
 	return leaveMark(root, want, ours)
 }
 
-// readMark reads what an earlier restore left. What is no mark is none.
+// readMark reads what an earlier restore left. What is no mark is one that says
+// nothing: a power cut may have left it so.
 func readMark(root *os.Root) (text markText, found bool, err error) {
 	const most = 4 << 10
 	info, err := root.Lstat(markName)
@@ -98,13 +103,16 @@ func readMark(root *os.Root) (text markText, found bool, err error) {
 		return text, false, fmt.Errorf("look for an unfinished restore: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > most {
-		return text, false, nil
+		return text, true, nil
 	}
 	data, err := root.ReadFile(markName)
 	if err != nil {
 		return text, false, fmt.Errorf("read the mark of an unfinished restore: %w", err)
 	}
-	return text, json.Unmarshal(data, &text) == nil, nil
+	if json.Unmarshal(data, &text) != nil {
+		return markText{}, true, nil
+	}
+	return text, true, nil
 }
 
 // leaveMark writes the mark durably before anything else comes into the target.
