@@ -66,12 +66,15 @@ func (c *checker) keys(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		name := storage.Name{Kind: storage.Key, ID: id}
-		_, whole, err := loadKeyFile(ctx, c.repo.storage, id)
+		_, err := twice(ctx, func() (f keyFile, err error) {
+			f, whole, err := loadKeyFile(ctx, c.repo.storage, id)
+			if err == nil && !whole {
+				err = changed(name)
+			}
+			return f, err
+		})
 		if ctx.Err() != nil {
 			return ctx.Err()
-		}
-		if err == nil && !whole {
-			err = changed(name)
 		}
 		if err != nil && !absent(err) {
 			c.found.add(documentFinding(Error, KeyDamaged, name, err.Error()))

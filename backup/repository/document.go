@@ -68,11 +68,13 @@ func (r *Repository) LoadUnpacked(ctx context.Context, kind storage.Kind, id str
 }
 
 func (r *Repository) loadDocument(ctx context.Context, name storage.Name) ([]byte, error) {
-	sealed, err := r.storage.Load(ctx, name, nil, 0, -1)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", name, err)
-	}
-	return r.provenDocument(nil, name, sealed)
+	return twice(ctx, func() ([]byte, error) {
+		sealed, err := r.storage.Load(ctx, name, nil, 0, -1)
+		if err != nil {
+			return nil, fmt.Errorf("load %s: %w", name, err)
+		}
+		return r.provenDocument(nil, name, sealed)
+	})
 }
 
 // provenDocument opens a document that must hash to its name.

@@ -46,7 +46,7 @@ func unlock(ctx context.Context, st storage.Storage, password string) (master *c
 	slices.Sort(ids)
 	var damage []error
 	for _, id := range ids[:min(len(ids), maxKeys)] {
-		master, err := tryKey(ctx, st, id, password)
+		master, err := twice(ctx, func() (*crypto.Key, error) { return tryKey(ctx, st, id, password) })
 		switch {
 		case err == nil:
 			return master, id, nil

@@ -74,15 +74,17 @@ func (r *Repository) loadNear(ctx context.Context, at index.Location, buf []byte
 }
 
 func (r *Repository) loadCopy(ctx context.Context, at index.Location, buf []byte) ([]byte, error) {
-	sealed, err := r.storage.Load(ctx, packName(at.Pack), nil, int64(at.Offset), int64(at.Length))
-	if err != nil {
-		return nil, lostPack(at.Pack, err)
-	}
-	plain, err := r.openBlob(buf, sealed, at.Entry)
-	if err != nil {
-		return nil, fmt.Errorf("pack %s: %w", at.Pack.Short(), err)
-	}
-	return plain, nil
+	return twice(ctx, func() ([]byte, error) {
+		sealed, err := r.storage.Load(ctx, packName(at.Pack), nil, int64(at.Offset), int64(at.Length))
+		if err != nil {
+			return nil, lostPack(at.Pack, err)
+		}
+		plain, err := r.openBlob(buf, sealed, at.Entry)
+		if err != nil {
+			return nil, fmt.Errorf("pack %s: %w", at.Pack.Short(), err)
+		}
+		return plain, nil
+	})
 }
 
 // lostPack says that a pack the index knows is missing, or passes on what else

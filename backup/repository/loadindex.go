@@ -136,16 +136,16 @@ func (f *indexReader) read(ctx context.Context, name storage.Name) error {
 // document reads and decodes a file as readIndexFile does, in memory of its
 // own.
 func (f *indexReader) document(ctx context.Context, name storage.Name) ([]index.Pack, error) {
-	sealed, err := f.repo.storage.Load(ctx, name, f.sealed, 0, -1)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", name, err)
-	}
-	f.sealed = sealed
-	text, err := f.repo.provenDocument(f.text, name, sealed)
+	text, err := twice(ctx, func() (text []byte, err error) {
+		if f.sealed, err = f.repo.storage.Load(ctx, name, f.sealed, 0, -1); err != nil {
+			return nil, fmt.Errorf("load %s: %w", name, err)
+		}
+		return f.repo.provenDocument(f.text, name, f.sealed)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if cap(text) > cap(sealed) { // it is not a part of it
+	if cap(text) > cap(f.sealed) { // it is not a part of it
 		f.text = text
 	}
 	packs, err := f.decoder.Decode(text)

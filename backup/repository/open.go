@@ -25,6 +25,11 @@ func Open(ctx context.Context, st storage.Storage, password string, opts ...Opti
 		return nil, fmt.Errorf("open repository %s: %w", st.Location(), err)
 	}
 	c, err := openConfig(master, sealed)
+	if errors.Is(err, backup.ErrDamaged) { // once more, as twice does
+		if sealed, err = loadConfig(ctx, st); err == nil {
+			c, err = openConfig(master, sealed)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open repository %s: %w", st.Location(), err)
 	}
