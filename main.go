@@ -337,7 +337,7 @@ func (c *call) opened(ctx context.Context, working bool) (*box, func() error, er
 func (c *call) backupEnv() *backupcmd.Env {
 	return &backupcmd.Env{
 		Out: c.Out, Err: c.Err, In: c.In, Lang: c.Lang, Getenv: c.Getenv, Dir: c.Dir, Terminal: c.Terminal,
-		Version: version, Actor: c.Actor,
+		Version: version, Actor: c.Actor, Carry: c.Carry,
 		Appliance: func(ctx context.Context) (*backupcmd.Appliance, func() error, error) {
 			b, release, err := c.opened(ctx, true)
 			if err != nil {
