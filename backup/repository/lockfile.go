@@ -43,6 +43,7 @@ type LockInfo struct {
 	Stale     bool      `json:"stale"` // older than 30 minutes, or its process is gone
 
 	process string
+	old     bool // not refreshed for so long that its holder has given it up
 }
 
 // staleAge is when a lock that nobody refreshed counts as left behind.
@@ -50,7 +51,8 @@ const staleAge = 30 * time.Minute
 
 func (f lockFile) info(id string, now time.Time) LockInfo {
 	i := LockInfo{ID: id, Time: f.Time, Exclusive: f.Exclusive, Host: f.Hostname, User: f.Username, PID: f.PID, process: f.Process}
-	i.Stale = now.Sub(f.Time) > staleAge || i.dead()
+	i.old = now.Sub(f.Time) > staleAge
+	i.Stale = i.old || i.dead()
 	return i
 }
 
@@ -58,12 +60,16 @@ func (f lockFile) info(id string, now time.Time) LockInfo {
 // and its process is not there any more, or another one has its number, as
 // happens after a reboot and whenever a container starts again. Hosts and
 // containers that share a repository need names of their own for that.
+//
+// An old lock of this very process is one that it could not give back, because
+// the storage did not answer at that moment: whoever held it has given up long
+// ago. A box runs for months, and must not wait for itself.
 func (i LockInfo) dead() bool {
 	if _, host := who(); i.Host != host || i.PID <= 0 {
 		return false
 	}
 	mark, exists := processMark(i.PID)
-	return !exists || i.process != "" && mark != "" && mark != i.process
+	return !exists || i.process != "" && mark != "" && mark != i.process || i.old && i.PID == os.Getpid()
 }
 
 // LockedError says whose lock is in the way. It wraps backup.ErrLocked.

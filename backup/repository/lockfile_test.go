@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -59,6 +60,7 @@ func TestStaleLocks(t *testing.T) {
 		{"here and dead", map[string]any{"hostname": host, "pid": dead}, true, true},
 		{"here and alive", map[string]any{"hostname": host, "pid": os.Getppid()}, false, false},
 		{"this process", map[string]any{"hostname": host, "pid": os.Getpid()}, false, false},
+		{"this process, long ago", map[string]any{"hostname": host, "pid": os.Getpid(), "time": now.Add(-31 * time.Minute)}, true, true},
 		{"our number, from before a reboot", map[string]any{"hostname": host, "pid": os.Getpid(), "process": "another boot/1"}, true, true},
 		{"no number", map[string]any{"hostname": host, "pid": 0}, false, false},
 	}
@@ -87,6 +89,36 @@ func count(yes bool) int {
 }
 
 // A killed program's lock is only in the way until the next one comes by.
+// deaf is a storage that does not answer when a lock is to be given back.
+type deaf struct {
+	storage.Storage
+	times int
+}
+
+func (d *deaf) Remove(ctx context.Context, name storage.Name) error {
+	if d.times--; d.times >= 0 {
+		return errors.New("the storage does not answer")
+	}
+	return d.Storage.Remove(ctx, name)
+}
+
+// A lock that could not be given back stops nobody for ever, though its process
+// lives on.
+func TestOwnLockThatStayedBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := create(t, &deaf{mem.New(), 1})
+		l := lock(t, r, repository.Exclusive)
+		if err := l.Unlock(); err == nil {
+			t.Fatal("the lock was given back")
+		}
+		if _, err := r.Lock(t.Context(), repository.Append); !errors.Is(err, backup.ErrLocked) {
+			t.Errorf("at once: got %v, want locked", err)
+		}
+		time.Sleep(31 * time.Minute)
+		unlock(t, lock(t, r, repository.Append))
+	})
+}
+
 func TestLockOfADeadProcessIsRemovedWhenInTheWay(t *testing.T) {
 	host, err := os.Hostname()
 	if err != nil {
