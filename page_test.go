@@ -9,12 +9,15 @@ import (
 	"encoding/pem"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"emrvault/backup/storage/s3/s3test"
 )
 
 const pagePassword = "correct horse 42"
@@ -79,6 +82,7 @@ func TestPageStory(t *testing.T) {
 	v.backup()
 	v.browse(source)
 	v.drill()
+	v.bucket()
 	v.ticket()
 	v.leave()
 	v.calm("401 (Unauthorized)")
@@ -151,12 +155,39 @@ func (v *visitor) drill() {
 	v.picture("8-drill")
 }
 
+// bucket tests a place in object storage, makes a repository there, and looks
+// after it.
+func (v *visitor) bucket() {
+	v.t.Helper()
+	if _, err := exec.LookPath("versitygw"); err != nil {
+		v.t.Log("without object storage: no versitygw in PATH; ./build.sh test --install brings it")
+		return
+	}
+	s := s3test.Start(v.t).Settings(v.t)
+	v.open("/repositories/new?kind=s3")
+	v.fill("name", "vault", "endpoint", s.Endpoint, "bucket", s.Bucket, "access_key", s.AccessKey, "secret_key", s.SecretKey)
+	v.click("button[value=test]", "#answer table")
+	if got := v.text("#answer"); !strings.Contains(got, "可以使用") || !strings.Contains(got, "没有防删除锁定") {
+		v.t.Errorf("the test of a bucket without lock says %s", got)
+	}
+	v.do(chromedp.Click(chromedp.CSS("details.tab summary")))
+	v.fill("bandwidth", "fast")
+	v.until("a mistake told while it is typed", "/fast/.test(document.querySelector('#bandwidth-h .t-bad')?.textContent || '')")
+	v.do(chromedp.SetValue(chromedp.CSS("#bandwidth"), "Mon-Fri 07:30-19:00 10MiB, else unlimited"))
+	v.picture("9-place")
+	v.click("button.btn-p[value=add]", "#care")
+	v.click("#care form[action$='/care'] button", "#live")
+	v.until("the end of the care", "!document.querySelector('[sse-connect]') && !!document.querySelector('#live .chip-ok')")
+	v.click("#main dl a[href^='/repositories/']", "#probe .notice-ok")
+	v.picture("10-repository")
+}
+
 // ticket follows a call from the phone to its end.
 func (v *visitor) ticket() {
 	v.t.Helper()
 	v.open("/tickets")
 	v.fill("reporter", "王敏", "title", "病程记录打不开")
-	v.picture("9-tickets")
+	v.picture("11-tickets")
 	v.click("#new button.btn-p", "#respond")
 	v.fill("engineer", "李强", "proof", "电话 0512-0001，20:15 回电")
 	v.click("#respond button.btn-p", "#close")
@@ -166,7 +197,7 @@ func (v *visitor) ticket() {
 	if got := v.text("#main"); !strings.Contains(got, "已关闭") || !strings.Contains(got, "缓存未刷新") {
 		v.t.Errorf("the closed ticket reads %s", got)
 	}
-	v.picture("10-ticket")
+	v.picture("12-ticket")
 }
 
 // leave switches the language, signs out, and is refused with a wrong password.
@@ -174,7 +205,7 @@ func (v *visitor) leave() {
 	v.t.Helper()
 	v.do(chromedp.Click(chromedp.CSS("form[action='/language'] button")))
 	v.until("the English page", "document.documentElement.lang === 'en'")
-	v.picture("11-english")
+	v.picture("13-english")
 	v.click("details.who summary", ".pop")
 	v.click("form[action='/sign-out'] button", "#user")
 	v.open("/tickets")

@@ -17,7 +17,8 @@ const repositoryColumns = `
 	r.checked_at, r.check_state, r.check_deep, r.findings, r.free, r.total, r.space_at, r.created,
 	r.settings, r.secret_key, r.probe, r.probed_at, r.care, r.care_at, r.next_care,
 	(SELECT count(*) FROM plan p WHERE r.id IN (p.repository, p.second) AND p.removed IS NULL),
-	(SELECT count(*) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL),
+	(SELECT count(*) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL)
+		+ (SELECT count(*) FROM point_copy c WHERE c.repository = r.id AND NOT c.gone),
 	(SELECT coalesce(sum(t.added), 0) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL)`
 
 func scanRepository(scan func(...any) error) (r Repository, err error) {

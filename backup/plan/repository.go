@@ -41,7 +41,7 @@ type Repository struct {
 	NextCare  time.Time       `json:"next_care,omitzero"` // zero: the scheduler has not looked yet
 
 	Plans  int   `json:"plans"`  // how many plans write or copy there
-	Points int   `json:"points"` // how many live points rest there
+	Points int   `json:"points"` // how many live points and copies rest there
 	Stored int64 `json:"stored"` // bytes the live points have added
 }
 
