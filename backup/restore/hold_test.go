@@ -47,7 +47,7 @@ const elsewhere = "EMRVAULT_TEST_ELSEWHERE"
 // as runs the test once more as a process of another kind.
 func as(t *testing.T, attr *syscall.SysProcAttr, target string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$") // nobody may enter its folder
 	cmd.Env, cmd.SysProcAttr = append(os.Environ(), elsewhere+"="+target), attr
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

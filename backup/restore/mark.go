@@ -84,11 +84,25 @@ func (r *run) enter(root *os.Root) (*mark, error) {
 		want.Era = "" // whoever goes on must not take for ours what stood there
 	}
 	r.doubt = r.doubt || r.opts.Verify
+	if r.based { // its mode comes again at the end
+		if err := openToUs(root); err != nil {
+			return nil, err
+		}
+	}
 	if r.opts.Temporary || r.opts.Unmarked {
 		return nil, nil
 	}
 	r.marked = true
 	return leaveMark(root, want, ours)
+}
+
+// openToUs lets us write into a target that an earlier restore has closed.
+func openToUs(root *os.Root) error {
+	info, err := root.Lstat(".")
+	if err != nil {
+		return fmt.Errorf("look at target: %w", err)
+	}
+	return opened(root, ".", info.Mode())
 }
 
 // readMark reads what an earlier restore left. What is no mark is one that says

@@ -210,11 +210,6 @@ func (p *places) make(f *folder) error {
 	}
 	if f.up == nil {
 		f.made, f.old = true, !p.fresh
-		if f.node != nil { // its mode comes again at the end
-			if f.wrong = p.open(); f.wrong != nil {
-				return f.wrong
-			}
-		}
 		f.exact, f.wrong = p.inspect(f)
 		return f.wrong
 	}
@@ -230,15 +225,6 @@ func (p *places) make(f *folder) error {
 		f.exact, f.wrong = p.inspect(f)
 	}
 	return f.wrong
-}
-
-// open lets us write into a target that an earlier restore has closed.
-func (p *places) open() error {
-	info, err := p.root.Lstat(".")
-	if err != nil {
-		return err
-	}
-	return opened(p.root, ".", info.Mode())
 }
 
 // inspect asks a folder that was there before whether it is exact.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -106,7 +107,7 @@ type run struct {
 	opts   Options
 	chosen choice
 	tree   *places
-	base   *folder // the target, when it gets the metadata of a folder
+	base   *folder // the target, when it is based
 
 	root     bool        // may give files to their owners
 	uid, gid uint32      // our own
@@ -117,6 +118,7 @@ type run struct {
 	resume   bool        // what stands in the target may be right
 	doubt    bool        // but its size and time do not prove that it is
 	marked   bool        // whoever comes later can resume
+	based    bool        // the target gets the metadata of a folder
 	fresh    bool        // nothing stands in the target
 	able     abilities   // of the target
 
@@ -158,6 +160,7 @@ func (r *run) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.based = top.IsDir() && path.Clean("/"+r.opts.Subtree) != "/"
 	mark, err := r.open()
 	if err != nil {
 		return err
