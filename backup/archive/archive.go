@@ -284,6 +284,16 @@ func (r *run) problem(p Problem) {
 	r.opts.Progress.Problem(p.Path, p.Err)
 }
 
+// errNothing is why no point is made of nothing: it would look like a backup.
+var errNothing = fmt.Errorf("all that was given is left out, no point was made: %w", backup.ErrInvalid)
+
+// well says that everything could be read so far.
+func (r *run) well() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.problems) == 0
+}
+
 func (r *run) incomplete() error {
 	if len(r.problems) == 0 {
 		return nil

@@ -26,8 +26,9 @@ type branch struct {
 
 // crown is the upper part of the snapshot's tree, filled from many goroutines.
 type crown struct {
-	mu   sync.Mutex
-	root *branch
+	mu     sync.Mutex
+	root   *branch
+	leaves int
 }
 
 func newCrown() *crown { return &crown{root: &branch{}} }
@@ -59,6 +60,7 @@ func (c *crown) leaf(parts []string, n *snapshot.Node) error {
 	}
 	n.Name = parts[len(parts)-1]
 	b.node, b.leaf = n, true
+	c.leaves++
 	return nil
 }
 
@@ -79,6 +81,13 @@ func (c *crown) grow(parts []string) (*branch, error) {
 		b = next
 	}
 	return b, nil
+}
+
+// bare says that nothing was handed over but the folders above.
+func (c *crown) bare() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.leaves == 0
 }
 
 // top lists the names at the root.

@@ -33,8 +33,9 @@ type fileJob struct {
 
 // reader reads files one after the other; it keeps a buffer for small ones.
 type reader struct {
-	walk *walk
-	buf  []byte
+	walk    *walk
+	buf     []byte
+	lacking error // why attributes of the file at hand could not be read
 }
 
 func (w *walk) readFiles(ctx context.Context) error {
@@ -53,6 +54,9 @@ func (w *walk) readFiles(ctx context.Context) error {
 // take reads one file and puts its node, or leaves it out with a reason.
 func (r *reader) take(ctx context.Context, job *fileJob) error {
 	n, err := r.settle(ctx, job)
+	if err == nil && r.lacking != nil {
+		r.walk.attributeless(job.path, n, r.lacking)
+	}
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
@@ -112,11 +116,14 @@ func (r *reader) once(ctx context.Context, path string, n *snapshot.Node) (after
 		}
 	}()
 	size := n.Size
+	r.lacking = nil
 	n.Content, n.Size, err = r.content(ctx, f, filepath.Base(path), int64(size))
 	if err != nil {
 		return nil, err
 	}
-	if n.Xattrs, err = fileXattrs(f, path); err != nil {
+	if n.Xattrs, err = fileXattrs(f, path); errors.Is(err, errAttributes) {
+		r.lacking = err
+	} else if err != nil {
 		return nil, err
 	}
 	after, err = statFile(f, path)

@@ -237,7 +237,8 @@ func complete(path string, n *snapshot.Node) error {
 }
 
 // readXattrs reads the extended attributes of a path, POSIX access lists among
-// them. A file system without any is no fault.
+// them. A file system without any is no fault. Beside an error stand those that
+// could be read.
 func readXattrs(path string) ([]snapshot.Xattr, error) {
 	short, done, err := reach(path)
 	if err != nil {
@@ -261,20 +262,22 @@ func xattrs(list func([]byte) (int, error), get func(string, []byte) (int, error
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list extended attributes: %w", err)
+		return nil, fmt.Errorf("list %w: %w", errAttributes, err)
 	}
 	var out []snapshot.Xattr
+	var failed error
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(names, []byte{0}), []byte{0}) {
 		value, err := grown(func(buf []byte) (int, error) { return get(string(name), buf) }, 256)
 		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
 			continue // gone meanwhile, or not for us
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read extended attribute %q: %w", name, err)
+			failed = errors.Join(failed, fmt.Errorf("read %w: %q: %w", errAttributes, name, err))
+			continue
 		}
 		out = append(out, snapshot.Xattr{Name: string(name), Value: value})
 	}
-	return out, nil
+	return out, failed
 }
 
 // grown calls read with a buffer that is large enough. Most files have no

@@ -199,7 +199,9 @@ func (w *walk) unseen(path string, err error) {
 // by reading, link targets, attributes.
 func (w *walk) leaf(ctx context.Context, path string, n *snapshot.Node, known known, put func(context.Context, *snapshot.Node) error) error {
 	if n.Type != snapshot.File {
-		if err := complete(path, n); err != nil {
+		if err := complete(path, n); errors.Is(err, errAttributes) {
+			w.attributeless(path, n, err)
+		} else if err != nil {
 			w.unseen(path, err)
 			n = nil
 		}

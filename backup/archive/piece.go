@@ -47,6 +47,23 @@ func (l *pieceList) slot() int {
 	return l.next - 1
 }
 
+// maxPieces is how many pieces a file may have: the list of them stands in the
+// tree of its folder, and readers take no tree of more than a gigabyte. It is
+// enough for 2 TiB of a dump, 15 TiB of anything else, and 120 TiB of holes. A
+// file of nothing but holes can be made longer than that by anybody, in no time.
+const maxPieces = 15 << 20
+
+// ErrTooLong marks a file that has more pieces than a snapshot can list.
+var ErrTooLong = fmt.Errorf("file is too long for a snapshot: %w", backup.ErrUnsupported)
+
+// room refuses what would be too many pieces.
+func (l *pieceList) room(pieces int64) error {
+	if int64(l.next)+pieces > maxPieces {
+		return ErrTooLong
+	}
+	return nil
+}
+
 func (l *pieceList) set(slot int, id blob.ID, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,6 +122,10 @@ func (p *pieces) give(buf []byte) {
 }
 
 var errNotRegular = fmt.Errorf("no regular file any more: %w", backup.ErrUnsupported)
+
+// errAttributes marks a failure to read extended attributes. It costs them, and
+// not the entry: a document without them is a document.
+var errAttributes = errors.New("extended attributes")
 
 // errStore marks a failure of the repository's side, which ends the run, where
 // a failure to read only costs one file.
@@ -177,6 +198,9 @@ func (f *feed) run(ctx context.Context) (total int64, err error) {
 }
 
 func (f *feed) hand(ctx context.Context, data []byte) error {
+	if err := f.list.room(1); err != nil {
+		return err
+	}
 	job := &piece{data: data, slot: f.list.slot(), file: f.list}
 	f.list.waiting.Add(1)
 	select {
@@ -213,6 +237,9 @@ func (f *feed) holes(ctx context.Context) error {
 	pieces := (end - f.total) / f.length
 	if pieces == 0 {
 		return nil
+	}
+	if err := f.list.room(pieces); err != nil {
+		return err
 	}
 	for range pieces {
 		f.list.set(f.list.slot(), f.zeros, nil)

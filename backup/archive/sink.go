@@ -54,6 +54,9 @@ func (s *sink) collect(ctx context.Context, w *repository.Writer, capture func(c
 	if ctx.Err() != nil {
 		return blob.ID{}, context.Cause(ctx)
 	}
+	if s.crown.bare() && s.run.well() {
+		return blob.ID{}, errNothing
+	}
 	return s.crown.save(ctx, w, s.run.opts.Time)
 }
 

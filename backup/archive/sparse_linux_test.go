@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"emrvault/backup"
 	"emrvault/backup/archive"
 	"emrvault/backup/repository"
 	"emrvault/backup/snapshot"
@@ -82,6 +84,28 @@ func TestHugeHoleIsNotRead(t *testing.T) {
 	}
 	if n := fileNode(t, repo, result.Snapshot); n.Size != size {
 		t.Errorf("got %d bytes, want %d", n.Size, int64(size))
+	}
+}
+
+// One of exabytes would fill the memory with its list of pieces.
+func TestEndlessHoleIsLeftOut(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, os.WriteFile("other", []byte("other"), 0o600))
+	f, err := os.Create("f")
+	must(t, err)
+	const size = 2 << 40
+	if err := f.Truncate(size); err != nil {
+		t.Skipf("this file system takes no file of %d bytes: %v", int64(size), err)
+	}
+	must(t, f.Close())
+	repo := newRepository(t)
+	set := source.FileSet{Paths: []string{"."}, Pieces: source.PiecesFixed64}
+	result, err := archive.Run(t.Context(), repo, archive.Options{}, files(set))
+	if !errors.Is(err, backup.ErrIncomplete) || len(result.Problems) != 1 || !errors.Is(result.Problems[0].Err, archive.ErrTooLong) {
+		t.Fatalf("got %v, want the file to be named as too long", err)
+	}
+	if _, err := snapshot.Lookup(t.Context(), repo, result.Snapshot, "/other"); err != nil {
+		t.Errorf("the other file: %v", err)
 	}
 }
 

@@ -214,9 +214,16 @@ func (w *walk) followed(dir string, info fs.FileInfo) (*snapshot.Node, error) {
 	}
 	w.own(n)
 	if n.Xattrs, err = readXattrs(real); err != nil {
-		return nil, err
+		w.attributeless(dir, n, err)
 	}
 	return n, nil
+}
+
+// attributeless tells that an entry lacks attributes which it has, and that it
+// is to be looked at again next time.
+func (w *walk) attributeless(path string, n *snapshot.Node, err error) {
+	n.Error = errAttributes.Error()
+	w.sink.run.problem(Problem{Path: path, Err: err, Kept: true})
 }
 
 func (w *walk) own(n *snapshot.Node) {
