@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"emrvault/appliance/errs"
+	"emrvault/backup/archive"
 	"emrvault/backup/repository"
 	"emrvault/backup/retention"
 	"emrvault/backup/snapshot"
@@ -199,7 +200,9 @@ func (o *forgetFlags) groups(ctx context.Context, repo *repository.Repository, f
 	groups := map[string][]retention.Point{}
 	for _, s := range list {
 		key := groupKey(s, o.groupBy)
-		groups[key] = append(groups[key], retention.Point{ID: s.ID, Time: s.Time, Tags: s.Tags})
+		groups[key] = append(groups[key], retention.Point{
+			ID: s.ID, Time: s.Time, Tags: s.Tags, Partial: slices.Contains(s.Tags, archive.Incomplete),
+		})
 	}
 	return groups, nil
 }

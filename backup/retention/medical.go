@@ -14,7 +14,8 @@ import (
 // after the last visit, inpatient records for at least 30 years.
 //
 // For a recovery point that means: the newest point of every year that is
-// younger than the floor stays, whatever the other rules say.
+// younger than the floor stays, whatever the other rules say. Where something
+// could not be read for that one, the newest whole point of the year stays, too.
 type Class string
 
 // The classes.
@@ -87,7 +88,8 @@ type floor struct {
 	years int
 	since time.Time // points after it are younger than the floor
 	seen  int       // years of which a point was kept
-	last  int       // the year before
+	last  int       // the year of the whole point kept last
+	part  int       // the year of the partial point kept last
 }
 
 func newFloor(c Class, newest time.Time) *floor {
@@ -99,15 +101,20 @@ func newFloor(c Class, newest time.Time) *floor {
 // keeps says whether the point is the newest of its year, and its year young
 // enough. Years are counted too: a newest point that a wrong clock has put far
 // into the future must not make all others look old.
-func (f *floor) keeps(t time.Time) (Reason, bool) {
-	if f.years == 0 || f.seen > 0 && t.Year() == f.last {
+func (f *floor) keeps(t time.Time, partial bool) (Reason, bool) {
+	year := t.Year()
+	if f.years == 0 || f.seen > 0 && year == f.last || partial && year == f.part {
 		return Reason{}, false
 	}
 	if !t.After(f.since) && f.seen > f.years {
 		return Reason{}, false
 	}
-	f.last = t.Year()
-	f.seen++
+	if partial {
+		f.part = year
+	} else {
+		f.last = year
+		f.seen++
+	}
 	return Reason{Rule: ruleMedical, Period: t.Format("2006")}, true
 }
 

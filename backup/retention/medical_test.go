@@ -166,3 +166,29 @@ func TestProtect(t *testing.T) {
 		})
 	}
 }
+
+// A point for which something could not be read does not take the place of the
+// whole ones of its year.
+func TestAPartialPointDoesNotStandForItsYear(t *testing.T) {
+	at := func(text string) time.Time {
+		when, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	points := []Point{
+		{ID: "now", Time: at("2026-11-22")},
+		{ID: "partial", Time: at("2025-12-31"), Partial: true},
+		{ID: "partial too", Time: at("2025-12-30"), Partial: true},
+		{ID: "whole", Time: at("2025-12-29")},
+		{ID: "whole, earlier", Time: at("2025-12-28")},
+		{ID: "only partial", Time: at("2024-05-01"), Partial: true},
+	}
+	want := map[string]bool{"now": true, "partial": true, "whole": true, "only partial": true}
+	for _, d := range Apply(Policy{Last: 1, Class: Inpatient}, points, time.UTC) {
+		if d.Keep != want[d.ID] {
+			t.Errorf("%s: got kept %v, want %v (%v)", d.ID, d.Keep, want[d.ID], d.Reasons)
+		}
+	}
+}

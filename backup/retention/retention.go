@@ -84,6 +84,8 @@ type Point struct {
 	ID   string
 	Time time.Time
 	Tags []string
+
+	Partial bool // something could not be read when it was made
 }
 
 // Reason is one rule that keeps a point.
@@ -168,7 +170,7 @@ func Apply(p Policy, points []Point, loc *time.Location) []Decision {
 			}
 		}
 		d.Reasons = append(d.Reasons, p.tagged(pt)...)
-		if r, ok := floor.keeps(local); ok {
+		if r, ok := floor.keeps(local, pt.Partial); ok {
 			d.Reasons = append(d.Reasons, r)
 		}
 		d.Keep = len(d.Reasons) > 0 || p.Empty()
