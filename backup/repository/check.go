@@ -3,6 +3,7 @@ package repository
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -33,7 +34,7 @@ func (r *Repository) CheckStore(ctx context.Context, opts CheckOptions, report f
 	}
 	c := &checker{repo: r, found: &reporter{report: report}, progress: progress, known: index.New()}
 	progress.Stage(backup.StageCheck)
-	for _, step := range []func(context.Context) error{c.keys, c.index, c.packs} {
+	for _, step := range []func(context.Context) error{c.config, c.keys, c.locks, c.index, c.packs} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("check %s: %w", r.storage.Location(), err)
 		}
@@ -55,6 +56,44 @@ type checker struct {
 	known    *index.Index
 	present  map[blob.ID]int64 // packs on the storage and their sizes
 	torn     bool              // an index file could not be read
+}
+
+// config looks at the config as it lies there: a single turned bit was undone
+// when the repository was opened.
+func (c *checker) config(ctx context.Context) error {
+	_, err := twice(ctx, func() ([]byte, error) {
+		sealed, err := loadConfig(ctx, c.repo.storage)
+		if err != nil {
+			return nil, err
+		}
+		return c.repo.key.Open(nil, sealed)
+	})
+	if err != nil && ctx.Err() == nil {
+		c.found.add(documentFinding(Error, ConfigDamaged, storage.Name{Kind: storage.Config}, err.Error()))
+	}
+	return ctx.Err()
+}
+
+// locks looks at the locks of others. They come and go; nothing hangs on them.
+func (c *checker) locks(ctx context.Context) error {
+	ids, err := c.repo.listIDs(ctx, storage.Lock)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		name := storage.Name{Kind: storage.Lock, ID: id}
+		_, err := twice(ctx, func() ([]byte, error) {
+			data, err := c.repo.storage.Load(ctx, name, nil, 0, -1)
+			if err == nil && !named(name)(data) {
+				err = changed(name)
+			}
+			return data, err
+		})
+		if errors.Is(err, backup.ErrDamaged) {
+			c.found.add(documentFinding(Hint, LockDamaged, name, err.Error()))
+		}
+	}
+	return ctx.Err()
 }
 
 // keys looks at every key file: a flipped bit in one that is not in use would

@@ -44,6 +44,7 @@ func TestEveryDamageIsNoticedAndNamed(t *testing.T) {
 		full   []string // with
 		hints  []string
 	}{
+		{"config flipped", flip(storage.Config, 0.5), []string{"config-damaged"}, nil, nil},
 		{"key flipped", flip(storage.Key, 0.1), []string{"key-damaged"}, nil, nil},
 		{"key cut", truncate(storage.Key, 0.5), []string{"key-damaged"}, nil, nil},
 		{"index flipped", flip(storage.Index, 0.5), []string{"index-damaged"}, nil, nil},

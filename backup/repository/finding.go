@@ -20,6 +20,8 @@ const (
 
 // The kinds of findings of CheckStore; the text of each is "check.<kind>".
 const (
+	ConfigDamaged  = "config-damaged"  // the config is not what was written
+	LockDamaged    = "lock-damaged"    // hint: a lock file is not what was written
 	KeyDamaged     = "key-damaged"     // a key file cannot open anything any more
 	IndexDamaged   = "index-damaged"   // an index file cannot be read
 	IndexConflict  = "index-conflict"  // two index files contradict each other

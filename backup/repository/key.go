@@ -85,15 +85,20 @@ func tryKey(ctx context.Context, st storage.Storage, id, password string) (*cryp
 }
 
 // loadKeyFile reads a key; whole is false when the bytes do not hash to the
-// name. Such a file is still tried: the change may be in a field that does not
-// matter, and then it opens the repository all the same.
+// name. Such a file is still tried: a single turned bit is undone, or the change
+// may be in a field that does not matter.
 func loadKeyFile(ctx context.Context, st storage.Storage, id string) (f keyFile, whole bool, err error) {
 	name := storage.Name{Kind: storage.Key, ID: id}
 	text, err := st.Load(ctx, name, nil, 0, -1)
 	if err != nil {
 		return f, false, fmt.Errorf("load %s: %w", name, err)
 	}
-	whole = blob.Hash(text).String() == id
+	right := named(name)
+	if whole = right(text); !whole {
+		if before, ok := unflip(text, right); ok {
+			text = before
+		}
+	}
 	if f, err = parseKeyFile(text); err != nil {
 		return f, whole, fmt.Errorf("%s: %w", name, err)
 	}

@@ -79,6 +79,11 @@ func noConfig(ctx context.Context, st storage.Storage) error {
 func openConfig(master *crypto.Key, sealed []byte) (config, error) {
 	text, err := master.Open(nil, sealed)
 	if err != nil {
+		if whole, ok := unflip(sealed, func(data []byte) bool { _, err := master.Open(nil, data); return err == nil }); ok {
+			text, err = master.Open(nil, whole)
+		}
+	}
+	if err != nil {
 		return config{}, fmt.Errorf("the password is right, but the config was changed or cut short; bring the file back from a copy: %w", err)
 	}
 	return parseConfig(text)
