@@ -31,7 +31,7 @@ type attempt struct {
 	lock *repository.Lock // until all of the point has been compared: no prune takes its packs away
 	sn   *snapshot.Snapshot
 	twin *plan.Copy // the copy that is drilled instead of the point itself; nil: none
-	dir  string // restored data, "" until there is some
+	dir  string     // restored data, "" until there is some
 
 	began     time.Time // of the restore
 	databases []database

@@ -377,4 +377,3 @@ func TestSchedulerLooksAfterRepositories(t *testing.T) {
 		t.Errorf("next care: got %s, want the night after", at)
 	}
 }
-
