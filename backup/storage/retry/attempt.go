@@ -12,8 +12,17 @@ type call struct {
 	operation string
 	document  string
 	bytes     int64         // that cross the line, as far as is known
-	since     time.Time     // when it first failed
-	outside   time.Duration // spent in queues and by the caller since then
+	since     time.Time     // when its trouble began
+	outside   time.Duration // of this, spent in queues and by the caller
+}
+
+// begin notes that the first attempt has failed. To a person who waits for the
+// first answer of a place, this attempt was trouble, too.
+func (c *call) begin(began time.Time, answered bool) {
+	c.since = began
+	if answered {
+		c.since, c.outside = time.Now(), 0
+	}
 }
 
 // lasted is how long the place has been failing the call.
@@ -22,6 +31,7 @@ func (c *call) lasted() time.Duration { return time.Since(c.since) - c.outside }
 // try makes a call until it succeeds, fails for good, or has been in trouble
 // for too long.
 func (s *Storage) try(ctx context.Context, c call, fn func(context.Context) error) error {
+	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := s.once(ctx, &c, fn)
 		switch {
@@ -40,7 +50,7 @@ func (s *Storage) try(ctx context.Context, c call, fn func(context.Context) erro
 			s.answered.Store(true)
 		}
 		if attempt == 1 {
-			c.since, c.outside = time.Now(), 0
+			c.begin(began, s.answered.Load())
 		}
 		if err := s.rest(ctx, &c, attempt, err); err != nil {
 			return err
@@ -82,7 +92,7 @@ func ended(ctx context.Context, err error) error {
 
 // once makes one attempt under the eyes of a watch.
 func (s *Storage) once(ctx context.Context, c *call, fn func(context.Context) error) error {
-	w := newWatch(ctx, s.policy.Stall, time.Duration(c.bytes/s.policy.Slowest)*time.Second)
+	w := newWatch(ctx, min(s.policy.Stall, s.limit()), time.Duration(c.bytes/s.policy.Slowest)*time.Second)
 	defer w.stop()
 	err := fn(w.ctx)
 	c.outside += w.outside()

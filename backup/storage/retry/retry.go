@@ -35,7 +35,7 @@ type Policy struct {
 	First   time.Duration // the first pause; each further one is twice as long
 	Longest time.Duration // but no longer than this
 	Overall time.Duration // trouble of one call for longer than this ends it
-	Hello   time.Duration // the same while the place has never answered; zero: Overall
+	Hello   time.Duration // the same while the place has never answered, with its first silence; zero: Overall
 	Stall   time.Duration // an attempt in which nothing moves for so long is given up
 	Slowest int64         // bytes a second that a slow but working line moves at least
 

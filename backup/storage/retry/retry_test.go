@@ -106,6 +106,14 @@ func TestAPlaceThatNeverAnswered(t *testing.T) {
 			t.Errorf("got %v after %d attempts, want 3", err, got)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) { // silence is no better than a refusal
+		twin := &storagetest.Scripted{Storage: mem.New(), Script: slices.Repeat([]storagetest.Turn{{Hang: true}}, 99)}
+		began := time.Now()
+		err := retry.New(twin, p).Create(t.Context())
+		if took := time.Since(began); !errors.Is(err, retry.ErrStalled) || took != p.Hello {
+			t.Errorf("got %v after %s, want ErrStalled after %s", err, took, p.Hello)
+		}
+	})
 	synctest.Test(t, func(t *testing.T) { // "not found" is an answer
 		twin := &storagetest.Scripted{Storage: mem.New(), Script: append([]storagetest.Turn{{Err: backup.ErrNotFound}}, fails(99, errAway)...)}
 		st := retry.New(twin, p)
