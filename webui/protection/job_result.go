@@ -75,6 +75,9 @@ func (d *jobPage) restored(f *render.Frame) []outcome {
 	list = append(list,
 		outcome{Key: "jobs.restored", Text: f.Lang.Plural("plans.files", int(got.Files)) + " · " + f.Lang.Bytes(got.Bytes)},
 		outcome{Key: "jobs.verified", Text: f.Lang.T(verified)})
+	if got.From != "" {
+		list = append(list, outcome{Key: "jobs.from", Text: f.Lang.T("jobs.from.copy", "name", got.From)})
+	}
 	if got.Skipped > 0 {
 		list = append(list, outcome{Key: "jobs.skipped", Text: f.Lang.Number(int64(got.Skipped)), Alarm: true})
 	}

@@ -71,3 +71,17 @@ func TestMeasure(t *testing.T) {
 		})
 	}
 }
+
+func TestSilence(t *testing.T) {
+	for words, want := range map[string]bool{
+		"": false, "run.log.point": false, "run.log.noanswer": true, "run.log.noanswer run.log.point": true, "run.log.noanswer run.log.answersagain": false,
+	} {
+		var d jobPage
+		for _, key := range strings.Fields(words) {
+			d.hear(jobs.Event{Type: jobs.Line, Key: key})
+		}
+		if d.Silent != want {
+			t.Errorf("after %q: got silent %v, want %v", words, d.Silent, want)
+		}
+	}
+}
