@@ -48,9 +48,7 @@ func forge(t *testing.T, repo *repository.Repository, trees ...string) *snapshot
 			return err
 		}
 		for _, text := range trees {
-			if strings.Contains(text, "%s") {
-				text = fmt.Sprintf(text, root)
-			}
+			text = strings.ReplaceAll(text, "%s", root.String())
 			saved, err := w.Save(ctx, blob.Tree, []byte(`{"nodes":[`+text+"]}\n"))
 			if err != nil {
 				return err

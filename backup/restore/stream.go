@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 	"strings"
+	"time"
 
 	"emrvault/backup"
 	"emrvault/backup/repository"
@@ -17,11 +19,13 @@ import (
 )
 
 // Tar writes the folder or file at a path of the snapshot as a tar stream,
-// with names from the snapshot's root. The repository's index must be loaded.
+// with names from the snapshot's root. A file with several names is there once;
+// this takes an entry of memory for each such file. The repository's index must be loaded.
 func Tar(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, w io.Writer) error {
 	t := tar.NewWriter(w)
+	firsts := map[inode]first{}
 	err := stream(ctx, repo, sn, name, func(name string, n *snapshot.Node) error {
-		return tarEntry(ctx, repo, t, name, n)
+		return tarEntry(ctx, repo, t, name, n, firsts)
 	})
 	if err != nil {
 		return errors.Join(err, spoil(t, w))
@@ -43,18 +47,60 @@ func spoil(t *tar.Writer, w io.Writer) error {
 }
 
 // Zip is Tar for people on Windows: names are UTF-8, and such as Windows can
-// hold. More than 65,535 entries and more than 4 GiB are no matter. When it
-// fails there is no list of contents at the end, without which no program
-// takes the stream for an archive.
+// hold. More than 65,535 entries and more than 4 GiB are no matter. Times are
+// those that every program can read, from 1980 to 2038; of others the nearest.
+// When it fails there is no list of contents at the end, without which no
+// program takes the stream for an archive.
 func Zip(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, w io.Writer) error {
 	z := zip.NewWriter(w)
+	var names zipNames
 	err := stream(ctx, repo, sn, name, func(name string, n *snapshot.Node) error {
-		return zipEntry(ctx, repo, z, portablePath(name), n)
+		return zipEntry(ctx, repo, z, names.of(name, n), n)
 	})
 	if err != nil {
 		return err
 	}
 	return z.Close()
+}
+
+// zipNames gives entries names that Windows can hold, folder by folder: what
+// differs only in small and capital letters must not be unpacked into one file.
+type zipNames struct {
+	above  int // folders above the first entry
+	levels []zipLevel
+}
+
+type zipLevel struct {
+	path  string // ends with a slash, or is empty
+	namer *namer
+}
+
+// of names the next entry of a walk.
+func (z *zipNames) of(name string, n *snapshot.Node) string {
+	depth := strings.Count(name, "/")
+	if z.levels == nil {
+		z.above = depth
+		z.levels = []zipLevel{{portablePath(name[:len(name)-len(n.Name)]), newNamer(true)}}
+	}
+	z.levels = z.levels[:depth-z.above+1]
+	at := z.levels[depth-z.above]
+	out := at.path + at.namer.name(n.Name)
+	if n.IsDir() {
+		z.levels = append(z.levels, zipLevel{out + "/", newNamer(true)})
+	}
+	return out
+}
+
+// zipTime is a time as both ways in which zip files tell them can.
+func zipTime(t time.Time) time.Time {
+	earliest, latest := time.Date(1980, 1, 1, 0, 0, 0, 0, t.Location()), time.Unix(math.MaxInt32, 0)
+	switch {
+	case t.Before(earliest):
+		return earliest
+	case t.After(latest):
+		return latest
+	}
+	return t
 }
 
 func stream(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot, name string, fn func(string, *snapshot.Node) error) error {
@@ -85,7 +131,26 @@ var tarKinds = map[snapshot.NodeType]byte{
 	snapshot.Device: tar.TypeBlock, snapshot.CharDevice: tar.TypeChar, snapshot.Fifo: tar.TypeFifo,
 }
 
-func tarEntry(ctx context.Context, repo *repository.Repository, t *tar.Writer, name string, n *snapshot.Node) error {
+// first is the name under which a file came, for those that follow.
+type first struct {
+	name string
+	node snapshot.Node
+}
+
+// second says under which name the file came already, or that it comes first.
+func second(firsts map[inode]first, name string, n *snapshot.Node) (of string, ok bool) {
+	if n.Type != snapshot.File || n.Links < 2 || n.Inode == 0 {
+		return "", false
+	}
+	key := inode{n.DeviceID, n.Inode}
+	f, known := firsts[key]
+	if !known {
+		firsts[key] = first{name, *n}
+	}
+	return f.name, known && sameContent(&f.node, n)
+}
+
+func tarEntry(ctx context.Context, repo *repository.Repository, t *tar.Writer, name string, n *snapshot.Node, firsts map[inode]first) error {
 	kind, ok := tarKinds[n.Type]
 	if !ok {
 		return nil // a socket has no place in an archive
@@ -104,6 +169,10 @@ func tarEntry(ctx context.Context, repo *repository.Repository, t *tar.Writer, n
 		if !strings.ContainsAny(x.Name, "=\x00") {
 			h.PAXRecords["SCHILY.xattr."+x.Name] = string(x.Value)
 		}
+	}
+	if of, ok := second(firsts, name, n); ok {
+		h.Typeflag, h.Linkname = tar.TypeLink, of
+		return t.WriteHeader(h)
 	}
 	var content io.ReadSeekCloser
 	if n.Type == snapshot.File {
@@ -156,7 +225,7 @@ func deviceNumbers(dev uint64) (major, minor int64) {
 }
 
 func zipEntry(ctx context.Context, repo *repository.Repository, z *zip.Writer, name string, n *snapshot.Node) error {
-	h := &zip.FileHeader{Name: name, Modified: n.ModTime, Method: zip.Deflate}
+	h := &zip.FileHeader{Name: name, Modified: zipTime(n.ModTime), Method: zip.Deflate}
 	h.SetMode(n.Mode)
 	switch n.Type {
 	case snapshot.Dir:

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,67 @@ func TestLargeZip(t *testing.T) {
 	const utf8Flag = 1 << 11
 	if f := z.File[entries-1]; f.Name != fmt.Sprintf("病历%06d", entries-1) || f.Flags&utf8Flag == 0 {
 		t.Errorf("got %q with flags %x, want the name marked as UTF-8", f.Name, f.Flags)
+	}
+}
+
+// Names that Windows takes for the same must not be unpacked into one file.
+func TestZipOfCapitalsAndOldTimes(t *testing.T) {
+	t.Parallel()
+	repo := inMemory(t)
+	old := strings.ReplaceAll(node("readme", "file", evil()), "2026-", "1950-")
+	inside := node("README", "file", evil()) + "," + old
+	sn := forge(t, repo, inside, node("A", "dir", `"content":null,"subtree":"%s"`)+","+node("a", "dir", `"content":null,"subtree":"%s"`))
+	for _, tt := range []struct {
+		of   string
+		want []string
+	}{
+		{"/", []string{"A/", "A/README", "A/%72eadme", "%61/", "%61/README", "%61/%72eadme"}},
+		{"/a", []string{"a/", "a/README", "a/%72eadme"}},
+		{"/a/readme", []string{"a/readme"}},
+	} {
+		var out bytes.Buffer
+		if err := restore.Zip(t.Context(), repo, sn, tt.of, &out); err != nil {
+			t.Fatal(err)
+		}
+		z, err := readZip(out.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range z.File {
+			got = append(got, f.Name)
+			if y := f.Modified.Year(); y != 2026 && y != 1980 {
+				t.Errorf("%s: got the year %d", f.Name, y)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.of, got, tt.want)
+		}
+	}
+}
+
+func TestTarOfSecondNames(t *testing.T) {
+	t.Parallel()
+	repo := inMemory(t)
+	twice := `"inode":7,"device_id":1,"links":2,` + evil()
+	sn := forge(t, repo, node("a", "file", twice)+","+node("b", "file", twice)+","+node("c", "file", evil()))
+	var out bytes.Buffer
+	if err := restore.Tar(t.Context(), repo, sn, "/", &out); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for r := tar.NewReader(&out); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s %c %s", h.Name, h.Typeflag, h.Linkname))
+	}
+	if want := []string{"a 0 ", "b 1 a", "c 0 "}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
