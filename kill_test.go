@@ -320,10 +320,19 @@ func (k *killing) again(t *testing.T, args ...string) string {
 		t.Fatalf("after a kill emrvault %v: %v\n%s", args, c.err, c.said.String())
 	}
 	k.span, k.wait = time.Since(began), max(k.wait, begun)
-	if begun > 5*time.Second {
+	if begun > 5*time.Second && begun > 3*k.plain(t) {
 		t.Errorf("emrvault %v took %s to begin, want less than 5 s", args, begun)
 	}
 	return c.said.String()
+}
+
+// plain is how long this machine takes, at the moment, for a verb that waits for
+// nobody: where other programs keep it busy, seconds say little.
+func (k *killing) plain(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	must(t, t.TempDir(), "repo", "points", "-r", k.repo)
+	return time.Since(began)
 }
 
 // backup makes a point that is acknowledged.

@@ -147,15 +147,23 @@ func (s *Storage) putParts(ctx context.Context, name storage.Name, upload string
 const abortTime = 10 * time.Second
 
 // abort removes the parts of an upload that will not end. It does so also
-// after the work was cancelled.
+// after the work was cancelled. A part that was on its way may arrive after the
+// rest was removed, and bring the upload back to life; so it is removed until
+// the server knows nothing of it, or has had its time.
 func (s *Storage) abort(ctx context.Context, key, upload string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
-	err := s.core.AbortMultipartUpload(ctx, s.settings.Bucket, key, upload)
-	if isCode(err, "NoSuchUpload") {
-		return nil
+	const turns, pause = 4, 50 * time.Millisecond
+	for turn := 1; ; turn++ {
+		err := s.core.AbortMultipartUpload(ctx, s.settings.Bucket, key, upload)
+		if isCode(err, "NoSuchUpload") {
+			return nil
+		}
+		if err != nil || turn == turns {
+			return err
+		}
+		time.Sleep(time.Duration(turn) * pause)
 	}
-	return err
 }
 
 // serverTime is what the server's clock shows, as far as we have heard.
