@@ -44,3 +44,33 @@ func TestDiskThatGoesAwayIsNotBegunAnew(t *testing.T) {
 		t.Errorf("got %v below the mount point, want nothing", got)
 	}
 }
+
+// A repository whose folder of snapshots is gone is not one without snapshots:
+// nobody may believe that all data is waste, or begin a new list.
+func TestSnapshotsFolderThatIsGone(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if err := s.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save(t.Context(), storage.Name{Kind: storage.Config}, []byte("config")); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, string(storage.Snapshot))
+	if err := os.Rename(folder, folder+" found by fsck"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.List(t.Context(), storage.Snapshot, func(storage.Info) error { return nil }); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("list: got %v, want damage", err)
+	}
+	data := []byte("snapshot")
+	if err := s.Save(t.Context(), storagetest.Document(storage.Snapshot, data), data); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("save: got %v, want damage", err)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save(t.Context(), storagetest.Document(storage.Snapshot, data), data); err != nil {
+		t.Errorf("with the folder back: %v", err)
+	}
+}

@@ -105,6 +105,9 @@ func (s *Storage) makeDir(dir string) error {
 			return fmt.Errorf("the repository has gone away, is its disk still mounted?: %w", err)
 		}
 	}
+	if err := s.complete(storage.Kind(filepath.Base(dir))); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return err
 	}

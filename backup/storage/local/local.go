@@ -133,6 +133,9 @@ func (s *Storage) List(ctx context.Context, kind storage.Kind, fn func(storage.I
 		}
 		return fn(info)
 	}
+	if err := s.complete(kind); err != nil {
+		return err
+	}
 	dirs := []string{filepath.Join(s.dir, string(kind))}
 	if kind == storage.Pack {
 		var err error
@@ -146,6 +149,20 @@ func (s *Storage) List(ctx context.Context, kind storage.Kind, fn func(storage.I
 		}
 	}
 	return nil
+}
+
+// complete refuses a repository without its folder of snapshots, as the repair
+// of a file system may leave one. It must not look like one without snapshots:
+// a prune would remove all that they need.
+func (s *Storage) complete(kind storage.Kind) error {
+	if kind != storage.Snapshot || !s.config.Load() {
+		return nil
+	}
+	dir := filepath.Join(s.dir, string(kind))
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("the folder %s is gone, and with it the list of recovery points; bring it back (look into lost+found), or make it if there never was a point: %w", dir, backup.ErrDamaged)
 }
 
 // packDirs lists the folders below data, whichever of them exist.
