@@ -92,7 +92,11 @@ func ended(ctx context.Context, err error) error {
 
 // once makes one attempt under the eyes of a watch.
 func (s *Storage) once(ctx context.Context, c *call, fn func(context.Context) error) error {
-	w := newWatch(ctx, min(s.policy.Stall, s.limit()), time.Duration(c.bytes/s.policy.Slowest)*time.Second)
+	silence, allowance := s.policy.Stall, time.Duration(c.bytes/s.policy.Slowest)*time.Second
+	if !s.answered.Load() && s.policy.Hello < silence {
+		silence, allowance = s.policy.Hello, 0 // A first call is small; and who waits does not wait for ever.
+	}
+	w := newWatch(ctx, silence, allowance)
 	defer w.stop()
 	err := fn(w.ctx)
 	c.outside += w.outside()

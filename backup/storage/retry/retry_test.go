@@ -109,7 +109,7 @@ func TestAPlaceThatNeverAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // silence is no better than a refusal
 		twin := &storagetest.Scripted{Storage: mem.New(), Script: slices.Repeat([]storagetest.Turn{{Hang: true}}, 99)}
 		began := time.Now()
-		err := retry.New(twin, p).Create(t.Context())
+		_, err := retry.New(twin, p).Load(t.Context(), storage.Name{Kind: storage.Config}, nil, 0, -1)
 		if took := time.Since(began); !errors.Is(err, retry.ErrStalled) || took != p.Hello {
 			t.Errorf("got %v after %s, want ErrStalled after %s", err, took, p.Hello)
 		}

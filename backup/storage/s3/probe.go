@@ -82,8 +82,12 @@ func (s *Storage) askVersions(ctx context.Context) probe.Answer {
 	return s.answer(ctx, "versions of the bucket", err)
 }
 
-// trialLock is how long a trial is locked: long enough to try to delete it.
-const trialLock = 4 * time.Second
+// A trial is locked long enough to try to delete it; on a line so slow that the
+// lock may have ended before, once more and for longer.
+const (
+	trialLock    = 4 * time.Second
+	longestTrial = 64 * time.Second
+)
 
 // tryLock locks a document for a moment and tries to delete it. There are
 // servers that take a lock with thanks and do not keep it.
@@ -94,18 +98,38 @@ func (s *Storage) tryLock(ctx context.Context) probe.Answer {
 		}
 		return probe.Told(err)
 	}
+	for lock := trialLock; ; lock *= 4 {
+		answer, inTime := s.tryLockFor(ctx, lock)
+		if inTime || lock >= longestTrial || ctx.Err() != nil {
+			return answer
+		}
+	}
+}
+
+// tryLockFor locks a document for so long. Unless it came in time, the answer
+// may only mean that the lock has ended.
+func (s *Storage) tryLockFor(ctx context.Context, lock time.Duration) (a probe.Answer, inTime bool) {
 	name, data := trialDocument()
+	began := time.Now()
 	options := minio.PutObjectOptions{
-		DisableContentSha256: true, Mode: minio.Compliance, RetainUntilDate: s.serverTime().Add(trialLock).Truncate(time.Second),
+		DisableContentSha256: true, Mode: minio.Compliance, RetainUntilDate: s.serverTime().Add(lock).Truncate(time.Second),
 	}
 	done, err := s.core.PutObject(ctx, s.settings.Bucket, s.key(name), bytes.NewReader(data), int64(len(data)), sumForLock(options, data), name.ID, options)
-	if err != nil {
-		return s.answer(ctx, "lock a document", err)
+	if err == nil {
+		err = s.core.RemoveObject(ctx, s.settings.Bucket, s.key(name), minio.RemoveObjectOptions{VersionID: done.VersionID})
+		a = s.lockAnswer(ctx, done.VersionID, err)
+	} else {
+		a = s.answer(ctx, "lock a document", err)
 	}
-	err = s.core.RemoveObject(ctx, s.settings.Bucket, s.key(name), minio.RemoveObjectOptions{VersionID: done.VersionID})
+	// The server's clock is known to a second, and the date has none below it.
+	return a, a.State == probe.OK || time.Since(began) < lock-2*time.Second
+}
+
+// lockAnswer is what the attempt to delete a locked version shows.
+func (s *Storage) lockAnswer(ctx context.Context, version string, err error) probe.Answer {
 	var res minio.ErrorResponse
 	switch {
-	case err == nil && done.VersionID != "":
+	case err == nil && version != "":
 		return probe.Answer{State: probe.Failed, Key: "lock-broken", Text: "the server took a lock, and deleted the locked version all the same: it protects nothing"}
 	case err == nil:
 		return lacking("no-lock", "the bucket has no object lock: whoever has the key can delete every backup")

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -85,5 +86,30 @@ func TestProbeRemovesNothingOfOthers(t *testing.T) {
 				t.Errorf("%s after the probe: %v", key, err)
 			}
 		}
+	}
+}
+
+// On a slow line a trial's lock may end before anybody tries to delete it; that
+// is not the server's fault.
+func TestProbeOfLocksOnASlowLine(t *testing.T) {
+	if t.Parallel(); testing.Short() {
+		t.Skip("waits for seconds; without -short it is run")
+	}
+	settings := s3test.Shared(t).Settings(t, s3test.Locking)
+	proxy := s3test.NewProxy(t, settings.Endpoint)
+	proxy.Delay = 5 * time.Second
+	settings.Endpoint = proxy.URL()
+	s := s3test.Open(t, settings)
+	if err := s.Writable(t.Context()); err != nil { // hears the server's time
+		t.Fatal(err)
+	}
+	proxy.Program(s3test.Rule{Method: http.MethodDelete, Fault: s3test.Slow, Times: 1})
+	for _, step := range s.Probe(t.Context(), nil) {
+		if step.Name == probe.ObjectLock && step.State != probe.OK {
+			t.Errorf("got %s: %s, want ok", step.State, step.Text)
+		}
+	}
+	if proxy.Met(s3test.Slow) != 1 {
+		t.Error("nothing was slow")
 	}
 }
