@@ -34,5 +34,11 @@
 // 32 MiB of trees read ahead, for each pack in flight 4 MiB sealed and its
 // longest blob in plain, the entries of the folders from the top down to where
 // the walk is, and one entry for each file with several names. Packs in flight
-// are two more than processors, or twelve where the storage is far away.
+// are two more than processors, or twelve where the storage is far away; those
+// with blobs of more than 64 MiB, which nobody makes, are read one at a time.
+//
+// A target may hold less than the snapshot has: FAT knows no owners, modes,
+// links and second names, a share takes README and readme for the same, ext4
+// has 4 KiB for attributes. The content is restored all the same, under names
+// that stay apart, and what was left out is told.
 package restore

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -271,5 +272,52 @@ func TestBrokenArchives(t *testing.T) {
 	}
 	if _, err := readZip(zipped.Bytes()); err == nil {
 		t.Error("zip: got no error from the reader")
+	}
+}
+
+// Blobs of a gigabyte that take no room where they lie must not be in memory
+// all at once. This test is not parallel: it measures.
+func TestLongBlobsComeOneAtATime(t *testing.T) {
+	const length, blobs = 100 << 20, 4
+	encoder, err := zstd.NewWriter(nil)
+	must(t, err)
+	defer encoder.Close() // only in memory
+	repo := inMemory(t)
+	must(t, repo.LoadIndex(t.Context()))
+	var list []string
+	plain := make([]byte, length)
+	for i := range blobs {
+		plain[0] = byte(i)
+		id := blob.Hash(plain)
+		frame := encoder.EncodeAll(plain, nil)
+		must(t, repo.Write(t.Context(), func(ctx context.Context, w *repository.Writer) error { // each to a pack of its own
+			_, err := w.SaveFrame(ctx, blob.DataHandle(id), frame, length)
+			return err
+		}))
+		list = append(list, node(fmt.Sprint(i), "file", fmt.Sprintf(`"size":%d,"content":["%s"]`, length, id)))
+	}
+	plain = nil
+	sn := forge(t, repo, strings.Join(list, ","))
+	runtime.GC()
+	ctx, stop := context.WithCancel(t.Context())
+	var watch sync.WaitGroup
+	peak := uint64(0)
+	watch.Go(func() {
+		for ctx.Err() == nil {
+			var now runtime.MemStats
+			runtime.ReadMemStats(&now)
+			peak = max(peak, now.HeapInuse)
+			time.Sleep(2 * time.Millisecond)
+		}
+	})
+	res, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: t.TempDir(), Sparse: true, Temporary: true})
+	stop()
+	watch.Wait()
+	if err != nil || res.Files != blobs {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	// A buffer is a power of two, and the last one may not be collected yet.
+	if most := uint64(320 << 20); peak > most {
+		t.Errorf("took %d MiB at once, want one blob of %d", peak>>20, length>>20)
 	}
 }

@@ -18,6 +18,10 @@ import (
 // the file is read in order.
 const ahead = 3
 
+// aheadBytes bounds them: our pieces have 8 MiB at most, a stranger's may have a
+// gigabyte.
+const aheadBytes = ahead * 8 << 20
+
 // Open reads one file of a snapshot piece by piece, each proven before any of
 // it is given. The repository's index must be loaded. The reader keeps a few
 // pieces in memory; it is for one goroutine.
@@ -95,14 +99,17 @@ func (r *reader) load(slot int) error {
 		return nil
 	}
 	inOrder := r.data == nil && slot == 0 || r.data != nil && slot == r.slot+1
-	last := slot
+	r.send(slot)
 	if inOrder {
-		last = min(slot+ahead, len(r.content)-1)
+		for i := slot + 1; i <= min(slot+ahead, len(r.content)-1) && r.ends[i]-r.ends[slot] <= aheadBytes; i++ {
+			r.send(i)
+		}
 	} else {
-		clear(r.coming) // those fetches end in their own channels
-	}
-	for i := slot; i <= last; i++ {
-		r.send(i)
+		for other := range r.coming { // those fetches end in their own channels
+			if other != slot {
+				delete(r.coming, other)
+			}
+		}
 	}
 	got := <-r.coming[slot]
 	delete(r.coming, slot)

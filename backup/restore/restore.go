@@ -126,6 +126,9 @@ type run struct {
 	dirs, others, deleted  atomic.Int64
 	kept, waiting, dropped atomic.Int64 // waiting: files with an open descriptor
 
+	heavy sync.Mutex // held by who expands long blobs
+	large repository.Memory
+
 	mu     sync.Mutex
 	result *Result
 	lacks  [traits]lack

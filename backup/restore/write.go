@@ -63,8 +63,14 @@ func (r *run) standing(ctx context.Context, b *batch) error {
 }
 
 func (r *run) fetch(ctx context.Context, b *batch, l load, first map[blob.ID]int32) error {
-	m := r.memory()
-	defer r.putMemory(m)
+	m := &r.large
+	if r.long(l) {
+		r.heavy.Lock()
+		defer r.heavy.Unlock()
+	} else {
+		m = r.memory()
+		defer r.putMemory(m)
+	}
 	return r.repo.LoadPackIn(ctx, m, l.pack, l.want, func(h blob.Handle, plain []byte, err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -79,6 +85,20 @@ func (r *run) fetch(ctx context.Context, b *batch, l load, first map[blob.ID]int
 		}
 		return nil
 	})
+}
+
+// longBlob is the length from which blobs are expanded one at a time. Nobody
+// cuts files so; but a gigabyte of zeros takes little room in a repository made
+// to harm, and would be there once for each pack in flight.
+const longBlob = 64 << 20
+
+func (r *run) long(l load) bool {
+	for _, h := range l.want {
+		if size, _ := r.repo.BlobSize(h); size > longBlob {
+			return true
+		}
+	}
+	return false
 }
 
 // memory hands out what another pack was read in. No more come into being than

@@ -52,7 +52,7 @@ func (e Entry) Check() error {
 		return fmt.Errorf("%s has a sealed length of %d: %w", e.Handle, e.Length, backup.ErrDamaged)
 	case uint64(e.Offset)+uint64(e.Length) > math.MaxUint32:
 		return fmt.Errorf("%s ends beyond 4 GiB: %w", e.Handle, backup.ErrDamaged)
-	case e.PlainSize() > MaxBlob:
+	case e.PlainSize() > MaxBlob || e.Length > maxSealed:
 		return fmt.Errorf("%s claims %d bytes: %w", e.Handle, e.PlainSize(), backup.ErrDamaged)
 	}
 	return nil
@@ -70,6 +70,9 @@ const (
 	MaxEntries = 20_000
 	// MaxBlob is the longest plaintext we are ready to hold in memory.
 	MaxBlob = 1 << 30
+	// maxSealed is the longest it can be sealed: a frame is hardly longer than
+	// what is in it.
+	maxSealed = MaxBlob + MaxBlob>>7
 	// maxHeader is the longest sealed header that readers accept.
 	maxHeader = 16 << 20
 )

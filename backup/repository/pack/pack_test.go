@@ -65,6 +65,7 @@ func TestParseHeaderRefuses(t *testing.T) {
 		{"compressed to nothing", "02" + "30000000" + "00000000" + id},
 		{"beyond 4 GiB", "02" + "ffffffff" + "01000000" + id + "02" + "ffffffff" + "01000000" + id},
 		{"claims too much memory", "02" + "30000000" + "ffffffff" + id},
+		{"sealed in more than it can be", "02" + "ffffffff" + "01000000" + id},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
