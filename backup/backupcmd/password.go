@@ -77,17 +77,21 @@ func (e *Env) passwordFrom(file string) (string, error) {
 }
 
 func (e *Env) ask(key string) (string, error) {
+	none := "cli.password.none"
+	if key == "cli.password.from" {
+		none += "-from"
+	}
 	ask := e.Ask
 	if ask == nil {
 		fd, ok := e.terminal()
 		if !ok {
-			return "", usage("cli.password.none")
+			return "", usage(none)
 		}
 		ask = func(prompt string) (string, error) { return e.hidden(fd, prompt) }
 	}
 	word, err := ask(e.t(key))
 	if err == nil && word == "" {
-		err = usage("cli.password.none")
+		err = usage(none)
 	}
 	return word, err
 }
