@@ -28,6 +28,7 @@ type packUse struct {
 	id      blob.ID
 	size    int64
 	missing bool
+	sick    bool // a check found it damaged: its copy of a blob is the last to be relied on
 	mixed   bool
 	twin    bool // holds a used blob whose chosen copy lies in another pack
 	tree    bool
@@ -45,6 +46,11 @@ func (s *survey) decide(used *blob.Set, opts PruneOptions, r *Repository) (prune
 	packs, err := s.uses(r.config.Version)
 	if err != nil {
 		return prunePlan{}, err
+	}
+	for _, id := range r.RememberedSick() {
+		if use := packs[id]; use != nil {
+			use.sick = true
+		}
 	}
 	chosen, err := s.choose(used, packs)
 	if err != nil {
@@ -139,7 +145,7 @@ func (s *survey) choose(used *blob.Set, packs map[blob.ID]*packUse) (map[blob.Ha
 // compare says which of two packs should keep a blob that both hold.
 func (u *packUse) compare(other *packUse) int {
 	return cmp.Or(
-		boolCompare(!u.unfit(), !other.unfit()), cmp.Compare(u.share(), other.share()),
+		boolCompare(!u.sick, !other.sick), boolCompare(!u.unfit(), !other.unfit()), cmp.Compare(u.share(), other.share()),
 		cmp.Compare(u.used, other.used), cmp.Compare(u.size, other.size),
 	)
 }
@@ -195,6 +201,8 @@ func (p *prunePlan) sort(packs []*packUse, limit int64, packSize int) {
 		switch {
 		case len(use.wanted) == 0:
 			p.remove = append(p.remove, use)
+		case use.sick: // Healing is not for prune.
+			p.keep = append(p.keep, use)
 		case use.unfit():
 			p.repack = append(p.repack, use)
 		case use.unused > 0:
