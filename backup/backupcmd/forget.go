@@ -94,26 +94,24 @@ func (o *forgetFlags) run(ctx context.Context, env *Env, words []string) error {
 	})
 }
 
-// forget shows what is decided and, when asked to, removes what may go.
+// forget removes what may go, when asked to, and shows what was decided and
+// done: nothing is called removed that is still there.
 func (o *forgetFlags) forget(ctx context.Context, env *Env, repo *repository.Repository, words []string, carryOut bool) (removed int, err error) {
 	plan, err := o.plan(ctx, repo, words)
 	if err != nil {
 		return 0, err
 	}
-	if err := o.show(env, plan, carryOut); err != nil {
-		return 0, err
-	}
-	remove := removals(plan)
 	if !carryOut {
-		return 0, o.stopHere(len(remove))
+		return 0, errors.Join(o.show(env, plan, nil), o.stopHere(len(removals(plan))))
 	}
-	for _, id := range remove {
-		if err := snapshot.Remove(ctx, repo, id); err != nil {
-			return removed, err
+	gone := map[string]bool{}
+	for _, id := range removals(plan) {
+		if err = snapshot.Remove(ctx, repo, id); err != nil {
+			break
 		}
-		removed++
+		gone[id] = true
 	}
-	return removed, nil
+	return len(gone), errors.Join(err, o.show(env, plan, gone))
 }
 
 func (o *forgetFlags) stopHere(remove int) error {
@@ -283,21 +281,22 @@ type decisionJSON struct {
 	Reasons []string  `json:"reasons,omitempty"`
 }
 
-func (o *forgetFlags) show(env *Env, plan []doomed, carryOut bool) error {
+// show tells of each point what is decided; gone are those that were removed,
+// nil when nothing was to be.
+func (o *forgetFlags) show(env *Env, plan []doomed, gone map[string]bool) error {
 	var errs []error
 	for _, d := range plan {
 		if !o.json && d.group != "" {
 			errs = append(errs, env.say("cli.forget.group", "group", printable(d.group)))
 		}
 		for _, p := range d.decisions {
-			errs = append(errs, o.line(env, d.group, p, carryOut))
+			errs = append(errs, o.line(env, d.group, p, gone[p.ID]))
 		}
 	}
 	if !o.json {
-		n := len(removals(plan))
-		key := "cli.forget.would"
-		if carryOut {
-			key = "cli.forget.done"
+		n, key := len(removals(plan)), "cli.forget.would"
+		if gone != nil {
+			n, key = len(gone), "cli.forget.done"
 		}
 		_, err := fmt.Fprintln(env.Out, env.Lang.Plural(key, n))
 		errs = append(errs, err)
@@ -305,7 +304,7 @@ func (o *forgetFlags) show(env *Env, plan []doomed, carryOut bool) error {
 	return errors.Join(errs...)
 }
 
-func (o *forgetFlags) line(env *Env, group string, p retention.Decision, carryOut bool) error {
+func (o *forgetFlags) line(env *Env, group string, p retention.Decision, gone bool) error {
 	var reasons []string
 	for _, r := range p.Reasons {
 		if o.json {
@@ -315,7 +314,7 @@ func (o *forgetFlags) line(env *Env, group string, p retention.Decision, carryOu
 		}
 	}
 	if o.json {
-		return env.json(decisionJSON{group, p.ID, p.Time, p.Keep, carryOut && !p.Keep, reasons})
+		return env.json(decisionJSON{group, p.ID, p.Time, p.Keep, gone, reasons})
 	}
 	key := "cli.forget.keep"
 	if !p.Keep {
