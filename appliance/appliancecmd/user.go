@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"emrvault/appliance/config"
-	"emrvault/appliance/console"
+	front "emrvault/appliance/console"
 	"emrvault/appliance/errs"
 	"emrvault/appliance/identity"
 	"emrvault/appliance/table"
@@ -231,7 +231,7 @@ func hiddenLine(env *Env, terminal *os.File, prompt string) (string, error) {
 	if _, err := fmt.Fprint(env.Err, prompt); err != nil {
 		return "", err
 	}
-	word, err := console.Hidden(int(terminal.Fd()))
+	word, err := front.Hidden(int(terminal.Fd()))
 	_, lineErr := fmt.Fprintln(env.Err)
 	if err = errors.Join(err, lineErr); err != nil {
 		return "", fmt.Errorf("read a password: %w", err)
