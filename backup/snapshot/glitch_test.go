@@ -132,12 +132,29 @@ func TestCopyOfAFolderThatCannotBeReadForNow(t *testing.T) {
 	s := w.point(0, folder{"d": folder{"f": []string{"a"}}})
 	for _, wrong := range []bool{false, true} {
 		g := w.glitched(treeOf(t, w.repo, s, "/d"), 1)
-		g.wrong = wrong
+		if g.wrong = wrong; wrong {
+			g.times.Store(2) // what looks damaged is read once more
+		}
 		target := newWard(t)
 		report, err := snapshot.Copy(t.Context(), openWard(t, g), target.open(), snapshot.CopyOptions{}, nil)
 		if err == nil || len(report.Copied) > 0 {
 			t.Errorf("other bytes %v: got %+v, %v, want an error", wrong, report, err)
 		}
 		wantPoints(t, target.st, 0)
+	}
+}
+
+// TestRepairOfARuin: where nothing of any point is left, the disk is missing
+// rather than the data.
+func TestRepairOfARuin(t *testing.T) {
+	w, list := wardOfThree(t)
+	for _, s := range list {
+		w.lose(blob.TreeHandle(s.Tree))
+	}
+	if _, err := snapshot.Repair(t.Context(), w.open(), nil, true, nil); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if left, err := snapshot.List(t.Context(), w.repo, snapshot.Filter{}); err != nil || len(left) != len(list) {
+		t.Errorf("%d points are left, %v, want all", len(left), err)
 	}
 }

@@ -98,12 +98,25 @@ func (r *repairing) run(ctx context.Context, bad *blob.Set) (err error) {
 	if err := r.rewrite(ctx, d, hit); err != nil {
 		return err
 	}
+	if err := r.ruin(); err != nil {
+		return err
+	}
 	for _, m := range r.made {
 		if err := r.swap(ctx, m); err != nil {
 			return err
 		}
 	}
 	return r.removeLost(ctx)
+}
+
+// ruin refuses to remove every point there is: then nothing would be repaired,
+// and most likely the packs lie on a disk that is not there just now.
+func (r *repairing) ruin() error {
+	left := slices.ContainsFunc(r.made, func(m rewritten) bool { return !m.tree.IsZero() })
+	if !r.confirm || left || len(r.made) == 0 || len(r.made) < len(r.all) {
+		return nil
+	}
+	return fmt.Errorf("nothing is left of any of the %d points, so none is removed; is the disk with the packs there? If it is lost, begin a new repository: %w", len(r.all), backup.ErrDamaged)
 }
 
 // sure tries what counts as unreadable once more.
