@@ -170,7 +170,9 @@ func planAddCommand(env *Env) *cobra.Command {
 	var bucket bucketWords
 	cmd := &cobra.Command{
 		Use: "add -f FILE", Short: env.t("plan.cli.add.short"), Args: count(0, 0),
-		RunE: env.box(func(ctx context.Context, a *Appliance, _ []string) error { return runPlanAdd(ctx, env, a, file, bucket) }),
+		RunE: env.box(func(ctx context.Context, a *Appliance, _ []string) error {
+			return runPlanAdd(ctx, env, a, file, bucket)
+		}),
 	}
 	askBucket(env, cmd, &file, &bucket)
 	cmd.Flags().StringVarP(&file, "file", "f", "", env.t("plan.cli.flag.file"))
