@@ -56,18 +56,6 @@ func Copies(tx *store.Tx, point int64) (list []Copy, err error) {
 	return list, wrap(err, "read copies of point %d", point)
 }
 
-// Held lists the copies that a repository holds of live points.
-func Held(tx *store.Tx, repository int64) (list []Copy, err error) {
-	err = tx.Each(func(scan func(...any) error) error {
-		c := Copy{Repository: repository}
-		err := scan(&c.Point, &c.Snapshot)
-		list = append(list, c)
-		return err
-	}, `SELECT c.point, c.snapshot FROM point_copy c JOIN point t ON t.id = c.point
-		WHERE c.repository = ? AND NOT c.gone AND t.expired_at IS NULL`, repository)
-	return list, wrap(err, "read copies in repository %d", repository)
-}
-
 // Counterparts lists the repositories that hold copies of what rests in this
 // one, or whose copies it holds: the one with most of them first.
 func Counterparts(tx *store.Tx, repository int64) (list []int64, err error) {
@@ -90,6 +78,13 @@ func Counterparts(tx *store.Tx, repository int64) (list []int64, err error) {
 // PointOf finds the live point of a snapshot, nil when there is none.
 func PointOf(tx *store.Tx, repository int64, snapshot string) (*Point, error) {
 	return firstPoint(tx, `t.repository = ? AND t.snapshot = ? AND t.expired_at IS NULL`, repository, snapshot)
+}
+
+// CopiedPoint finds the live point of which a snapshot in a repository is the
+// copy, nil when there is none.
+func CopiedPoint(tx *store.Tx, repository int64, snapshot string) (*Point, error) {
+	return firstPoint(tx, `t.expired_at IS NULL AND t.id IN (
+		SELECT c.point FROM point_copy c WHERE c.repository = ? AND c.snapshot = ? AND NOT c.gone)`, repository, snapshot)
 }
 
 // Renew gives a point another snapshot: its own was lost and was written anew

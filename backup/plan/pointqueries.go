@@ -237,7 +237,7 @@ func Vanish(tx *store.Tx, point int64) error {
 }
 
 // Known tells which snapshots of a repository the book has rows for, expired
-// ones too.
+// ones and copies of points of other repositories too.
 func Known(tx *store.Tx, repository int64) (known map[string]bool, err error) {
 	known = map[string]bool{}
 	err = tx.Each(func(scan func(...any) error) error {
@@ -245,6 +245,6 @@ func Known(tx *store.Tx, repository int64) (known map[string]bool, err error) {
 		err := scan(&id)
 		known[id] = true
 		return err
-	}, `SELECT snapshot FROM point WHERE repository = ?`, repository)
+	}, `SELECT snapshot FROM point WHERE repository = ?1 UNION SELECT snapshot FROM point_copy WHERE repository = ?1`, repository)
 	return known, wrap(err, "read snapshots of repository %d", repository)
 }

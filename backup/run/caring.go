@@ -10,6 +10,7 @@ import (
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/jobs"
+	"emrvault/appliance/locale"
 	"emrvault/appliance/store"
 	"emrvault/backup"
 	"emrvault/backup/plan"
@@ -53,7 +54,7 @@ func (r *Runner) care(ctx context.Context, job *jobs.Run) error {
 		return err
 	}
 	c.care = c.place.Care
-	c.care.Job, c.care.Left = job.Job().ID, nil
+	c.care.Job, c.care.Left, c.care.Healed = job.Job().ID, nil, 0
 	err = told(c.carry(ctx))
 	if ctx.Err() != nil {
 		return err
@@ -109,8 +110,29 @@ func (c *caring) carry(ctx context.Context) (err error) {
 func (c *caring) postpone(step string, err error) {
 	c.care.Left = append(c.care.Left, plan.Say("run.care.left", "step", plan.Say(step), "why", noteOf(err)))
 	c.failed = append(c.failed, err)
-	c.job.Problem(step, err)
+	c.job.Problem(c.place.Name, undone{step, told(err)})
 }
+
+// undone tells in the reader's language which step was not done, and why.
+type undone struct {
+	step string // key of a text
+	why  error
+}
+
+// Error tells it in English.
+func (u undone) Error() string {
+	key, args := u.Message()
+	return locale.English.T(key, args...)
+}
+
+// Message is the text for people.
+func (u undone) Message() (string, []any) {
+	return "run.care.left", []any{"step", errs.New(errs.Conflict, u.step), "why", u.why}
+}
+
+// Unwrap gives the cause. As a list, so that nobody tells it a second time
+// behind the message, which has it already.
+func (u undone) Unwrap() []error { return []error{u.why} }
 
 // afterBackups waits until no backup writes there: at night they go first.
 func (c *caring) afterBackups(ctx context.Context) error {
@@ -166,11 +188,13 @@ func (c *caring) expire(ctx context.Context) error {
 // nobody knows what is needed: there it is done after healing.
 func (c *caring) tidyIfWhole(ctx context.Context) error {
 	err := c.tidy(ctx)
-	c.pruned = !errors.Is(err, backup.ErrDamaged)
-	if !c.pruned {
-		return nil
+	c.pruned = !errors.Is(err, backup.ErrDamaged) && !errors.Is(err, backup.ErrNotFound)
+	if c.pruned {
+		return err
 	}
-	return err
+	c.found.rest = true // something that points need is not where it should be
+	c.job.Log("run.log.unwhole", "detail", err.Error())
+	return nil
 }
 
 func (c *caring) tidy(ctx context.Context) error {

@@ -20,6 +20,7 @@ type damage struct {
 	packs map[blob.ID]bool
 	index bool // index files are damaged: the packs know what they should say
 	rest  bool // trees, snapshots or pieces are missing
+	alone bool // packs lie there that no index names: what is missing may be in them
 	seen  map[string]bool
 	n     int // findings that mean loss
 }
@@ -28,6 +29,7 @@ func newDamage() *damage { return &damage{packs: map[blob.ID]bool{}, seen: map[s
 
 // note takes a finding in and says whether it is a new one that means loss.
 func (d *damage) note(f repository.Finding) bool {
+	d.alone = d.alone || f.Kind == repository.PackOrphan
 	word := f.Kind + " " + f.Name
 	if f.Level != repository.Error || d.seen[word] {
 		return false
@@ -109,7 +111,7 @@ func (m *mending) locked(ctx context.Context, step func(context.Context) error) 
 
 // index makes the index say what the packs say.
 func (m *mending) index(ctx context.Context) error {
-	if !m.found.index {
+	if !m.found.index && !(m.found.rest && m.found.alone) {
 		return nil
 	}
 	_, err := m.repo.RepairIndex(ctx, repository.IndexOptions{}, m.job)
@@ -226,13 +228,21 @@ func (m *mending) snapshots(ctx context.Context) error {
 }
 
 func (m *mending) snapshot(ctx context.Context, id string) error {
-	var point *plan.Point
+	var point, copied *plan.Point
 	err := m.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		point, err = plan.PointOf(tx, m.place.ID, id)
+		if point, err = plan.PointOf(tx, m.place.ID, id); err != nil || point != nil {
+			return err
+		}
+		copied, err = plan.CopiedPoint(tx, m.place.ID, id)
 		return err
 	})
-	if err != nil || point == nil {
+	switch {
+	case err != nil:
 		return err
+	case copied != nil:
+		return m.copied(ctx, id, *copied)
+	case point == nil:
+		return nil
 	}
 	for _, other := range m.others {
 		twin := m.twinOf(ctx, other, id)
@@ -243,6 +253,35 @@ func (m *mending) snapshot(ctx context.Context, id string) error {
 			return err
 		}
 		if err := m.Store.Write(ctx, func(tx *store.Tx) error { return plan.Renew(tx, point.ID, twin.ID) }); err != nil {
+			return err
+		}
+		m.job.Log("run.log.pointhealed", "point", point.Short())
+		return snapshot.Remove(ctx, m.repo, id)
+	}
+	return nil
+}
+
+// copied writes the document of a copy anew from the point itself.
+func (m *mending) copied(ctx context.Context, id string, point plan.Point) error {
+	for _, other := range m.others {
+		sn, err := snapshot.Load(ctx, other, point.Snapshot)
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			continue // of several places, one is the point's own
+		}
+		twin := *sn
+		if twin.Original.IsZero() {
+			if twin.Original, err = blob.ParseID(sn.ID); err != nil {
+				return fmt.Errorf("copy point %s: %w", point.Short(), err)
+			}
+		}
+		if err := snapshot.Save(ctx, m.repo, &twin); err != nil {
+			return err
+		}
+		made := plan.Copy{Point: point.ID, Repository: m.place.ID, Snapshot: twin.ID}
+		if err := m.Store.Write(ctx, func(tx *store.Tx) error { return plan.InsertCopy(tx, made) }); err != nil {
 			return err
 		}
 		m.job.Log("run.log.pointhealed", "point", point.Short())

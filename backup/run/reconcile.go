@@ -52,9 +52,10 @@ func (a *attempt) reconcile(ctx context.Context) error {
 	return a.strike(ctx, live, there)
 }
 
-// made says whether this plan of this box has made the snapshot.
+// made says whether this plan of this box has made the snapshot, here and not
+// as a copy of one made elsewhere.
 func (a *attempt) made(sn *snapshot.Snapshot) bool {
-	return strings.HasPrefix(sn.ProgramVersion, programName+" ") && !sn.Time.Before(a.plan.Created) && sn.Summary != nil
+	return sn.Original.IsZero() && strings.HasPrefix(sn.ProgramVersion, programName+" ") && !sn.Time.Before(a.plan.Created) && sn.Summary != nil
 }
 
 // adopt writes the row of a whole snapshot that a crash has kept from getting
