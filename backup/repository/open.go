@@ -59,15 +59,19 @@ func loadConfig(ctx context.Context, st storage.Storage) ([]byte, error) {
 	sealed, err := st.Load(ctx, storage.Name{Kind: storage.Config}, nil, 0, -1)
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
-		return nil, noConfig(ctx, st)
+		return nil, noConfig(ctx, st, err)
 	case err != nil:
 		return nil, fmt.Errorf("load config of %s: %w", st.Location(), err)
 	}
 	return sealed, nil
 }
 
-// noConfig says what is missing: everything, or only the config.
-func noConfig(ctx context.Context, st storage.Storage) error {
+// noConfig says what is missing: everything, or only the config. A place that
+// is not there itself says so in its own words.
+func noConfig(ctx context.Context, st storage.Storage, cause error) error {
+	if errors.Is(cause, storage.ErrPermanent) {
+		return fmt.Errorf("%w: %w", backup.ErrNoRepository, cause)
+	}
 	keys, err := (&Repository{storage: st}).listIDs(ctx, storage.Key)
 	if err == nil && len(keys) > 0 {
 		return fmt.Errorf("%s: %w: keys are there but the file \"config\" is missing; bring it back from a copy",

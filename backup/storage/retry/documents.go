@@ -2,7 +2,9 @@ package retry
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"emrvault/backup"
 	"emrvault/backup/storage"
@@ -77,17 +79,26 @@ func (s *Storage) Stat(ctx context.Context, name storage.Name) (info storage.Inf
 	return info, err
 }
 
+const idBytes = 32
+
 // List visits every document once, however often it begins anew.
 func (s *Storage) List(ctx context.Context, kind storage.Kind, fn func(storage.Info) error) error {
-	told := make(map[storage.Name]struct{})
-	var stopped error // by fn
+	told := make(map[[idBytes]byte]struct{}) // a million packs take a third of what their names would
+	var stopped error                        // by fn
 	err := s.try(ctx, call{operation: "list", document: string(kind)}, func(ctx context.Context) error {
 		err := s.Storage.List(ctx, kind, func(info storage.Info) error {
-			if _, ok := told[info.Name]; ok {
+			var id [idBytes]byte
+			if !storage.IsID(info.Name.ID) {
+				return fmt.Errorf("list %s: %q is no id: %w", kind, info.Name.ID, backup.ErrDamaged)
+			}
+			if _, err := hex.Decode(id[:], []byte(info.Name.ID)); err != nil {
+				return err
+			}
+			if _, ok := told[id]; ok {
 				Alive(ctx)
 				return nil
 			}
-			told[info.Name] = struct{}{}
+			told[id] = struct{}{}
 			stopped = Outside(ctx, func() error { return fn(info) })
 			return stopped
 		})
