@@ -129,8 +129,10 @@ func (c *copying) some(ctx context.Context, points []plan.Point) error {
 	var ids []string
 	for _, p := range points {
 		if _, err := snapshot.Load(ctx, c.from, p.Snapshot); errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrDamaged) {
-			c.job.Problem(p.Short(), err)
-			c.result.Skipped++
+			if !c.expired(ctx, p) {
+				c.job.Problem(p.Short(), err)
+				c.result.Skipped++
+			}
 			continue
 		} else if err != nil {
 			return err
@@ -152,6 +154,12 @@ func (c *copying) some(ctx context.Context, points []plan.Point) error {
 		err = nil // told by Skipped; the others were copied
 	}
 	return errors.Join(err, c.note(ctx, report, byID))
+}
+
+// expired says that a point has been let go since the missing ones were listed.
+func (c *copying) expired(ctx context.Context, p plan.Point) bool {
+	now, err := c.Book.PointByID(ctx, p.ID)
+	return err == nil && !now.ExpiredAt.IsZero()
 }
 
 // note writes down the copies that were made, and those an earlier run has made

@@ -66,6 +66,7 @@ type mending struct {
 	found *damage
 
 	others []*repository.Repository // second copies, opened and their index loaded
+	from   *sources                 // these, and the repository itself
 	healed int
 	left   []blob.ID // packs that stay damaged
 	lost   []plan.Note
@@ -83,6 +84,10 @@ func (m *mending) run(ctx context.Context) (err error) {
 	defer m.close(&err)
 	if err := m.openOthers(ctx); err != nil {
 		return err
+	}
+	m.from = &sources{own: m.repo, silent: map[int]bool{}, tell: m.job.Problem}
+	for _, other := range m.others {
+		m.from.others = append(m.from.others, other)
 	}
 	if err := m.locked(ctx, m.index); err != nil {
 		return err
@@ -143,7 +148,7 @@ func (m *mending) heal(ctx context.Context, packs []blob.ID) error {
 	if err != nil {
 		return err
 	}
-	report, err := m.repo.Heal(ctx, list, m.source(), m.job)
+	report, err := m.repo.Heal(ctx, list, m.from, m.job)
 	m.healed += len(report.Replaced)
 	m.left = append(m.left, report.Kept...)
 	if err != nil || len(pieces) == 0 {
@@ -152,7 +157,7 @@ func (m *mending) heal(ctx context.Context, packs []blob.ID) error {
 	if _, err := m.repo.PassOverLost(ctx); err != nil {
 		return err
 	}
-	_, err = m.repo.Fill(ctx, pieces, m.source(), m.job)
+	_, err = m.repo.Fill(ctx, pieces, m.from, m.job)
 	return errors.Join(err, m.repo.LoadIndex(ctx))
 }
 
@@ -183,7 +188,7 @@ func (m *mending) sort(ctx context.Context, packs []blob.ID) (whole []blob.ID, p
 func (m *mending) obtainable(ctx context.Context, bad *blob.Set) (list []blob.Handle) {
 	var buf []byte
 	for h := range bad.All() {
-		plain, err := m.source().LoadBlob(ctx, h, buf)
+		plain, err := m.from.LoadBlob(ctx, h, buf)
 		if err == nil && blob.Hash(plain) == h.ID {
 			list = append(list, h)
 			buf = plain
@@ -204,7 +209,7 @@ func (m *mending) fill(ctx context.Context) error {
 	if err := m.snapshots(ctx); err != nil {
 		return err
 	}
-	report, err := snapshot.Fill(ctx, m.repo, m.source(), m.job)
+	report, err := snapshot.Fill(ctx, m.repo, m.from, m.job)
 	if report.Fetched > 0 {
 		m.job.Log("run.log.filled", "n", report.Fetched)
 	}
@@ -337,26 +342,6 @@ func (m *mending) name(ctx context.Context) ([]plan.Note, error) {
 		told.notes = append(told.notes, plan.Say("run.loss.snapshot", "point", fmt.Sprintf("%.8s", id)))
 	}
 	return told.end(report), err
-}
-
-// source is where healing finds what is lost here: the second copies, then what
-// this machine remembers of the repository itself.
-func (m *mending) source() repository.Source { return sources(append(slices.Clone(m.others), m.repo)) }
-
-// sources asks one copy after the other.
-type sources []*repository.Repository
-
-// LoadBlob gives a blob from the first copy that has it.
-func (s sources) LoadBlob(ctx context.Context, h blob.Handle, buf []byte) ([]byte, error) {
-	var failed []error
-	for _, repo := range s {
-		plain, err := repo.LoadBlob(ctx, h, buf)
-		if err == nil || ctx.Err() != nil {
-			return plain, err
-		}
-		failed = append(failed, err)
-	}
-	return nil, errors.Join(failed...)
 }
 
 // openOthers opens the second copies that can be reached. One that cannot is
