@@ -52,7 +52,7 @@ func cheap() repository.Option { return repository.WithKDF(crypto.KDF{N: 16, R: 
 func rounds(t *testing.T, variable string, usual int) int {
 	t.Helper()
 	if testing.Short() {
-		return max(1, usual/20)
+		return max(2, usual/50)
 	}
 	text := os.Getenv(variable)
 	if text == "" {
