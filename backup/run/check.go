@@ -74,15 +74,13 @@ func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, resu
 	if _, err := repo.RemoveOwnStaleLocks(ctx); err != nil {
 		return err
 	}
-	var lock *repository.Lock
-	err = Patient(ctx, job, func() (err error) {
-		lock, err = repo.Lock(ctx, repository.Exclusive)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("lock repository for the check: %w", err)
-	}
+	told := map[string]bool{}
 	report := func(f repository.Finding) {
+		same := f.Kind + " " + f.Name
+		if told[same] {
+			return
+		}
+		told[same] = true
 		found.note(f)
 		if f.Level == repository.Error {
 			result.Errors++
@@ -92,8 +90,30 @@ func (r *Runner) look(ctx context.Context, job *jobs.Run, req CheckRequest, resu
 			result.Findings = append(result.Findings, f)
 		}
 	}
-	options := repository.CheckOptions{ReadData: req.ReadData, Subset: req.Subset}
-	return errors.Join(prove(lock.Context(), repo, options, report, job), lock.Unlock())
+	// What is listed where is soon seen, and wants nobody to write meanwhile.
+	// Reading every byte may take the day: that is done beside backups.
+	err = lockedFor(ctx, job, repo, repository.Exclusive, func(ctx context.Context) error {
+		return prove(ctx, repo, report, job)
+	})
+	if err != nil || !req.ReadData {
+		return err
+	}
+	return lockedFor(ctx, job, repo, repository.Read, func(ctx context.Context) error {
+		return repo.CheckStore(ctx, repository.CheckOptions{ReadData: true, Subset: req.Subset}, report, job)
+	})
+}
+
+// lockedFor does a part of a check under a lock, and waits for it patiently.
+func lockedFor(ctx context.Context, job *jobs.Run, repo *repository.Repository, mode repository.LockMode, fn func(context.Context) error) error {
+	var lock *repository.Lock
+	err := Patient(ctx, job, func() (err error) {
+		lock, err = repo.Lock(ctx, mode)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("lock repository for the check: %w", err)
+	}
+	return errors.Join(fn(lock.Context()), lock.Unlock())
 }
 
 // restored heals what a check found damaged. When everything is whole again,
@@ -133,26 +153,21 @@ func (r *Runner) restored(ctx context.Context, job *jobs.Run, req CheckRequest, 
 // again looks once more, without reading every byte: what was written anew has
 // been read back by then.
 func (r *Runner) again(ctx context.Context, job *jobs.Run, repo *repository.Repository) (left int, err error) {
-	var lock *repository.Lock
-	err = Patient(ctx, job, func() (err error) {
-		lock, err = repo.Lock(ctx, repository.Read)
-		return err
+	err = lockedFor(ctx, job, repo, repository.Exclusive, func(ctx context.Context) error {
+		return prove(ctx, repo, func(f repository.Finding) {
+			if f.Level == repository.Error {
+				left++
+				job.Problem(f.Name, errors.New(f.Text))
+			}
+		}, job)
 	})
-	if err != nil {
-		return 1, fmt.Errorf("lock repository for the check: %w", err)
-	}
-	err = prove(lock.Context(), repo, repository.CheckOptions{}, func(f repository.Finding) {
-		if f.Level == repository.Error {
-			left++
-			job.Problem(f.Name, errors.New(f.Text))
-		}
-	}, job)
-	return left, errors.Join(err, lock.Unlock())
+	return left, err
 }
 
-// prove checks what is stored, then what the snapshots say of it.
-func prove(ctx context.Context, repo *repository.Repository, options repository.CheckOptions, report func(repository.Finding), job *jobs.Run) error {
-	if err := repo.CheckStore(ctx, options, report, job); err != nil {
+// prove checks what is stored, without reading every byte, then what the
+// snapshots say of it.
+func prove(ctx context.Context, repo *repository.Repository, report func(repository.Finding), job *jobs.Run) error {
+	if err := repo.CheckStore(ctx, repository.CheckOptions{}, report, job); err != nil {
 		return fmt.Errorf("check what is stored: %w", err)
 	}
 	if err := repo.LoadIndex(ctx); err != nil {
