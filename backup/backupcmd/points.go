@@ -153,16 +153,16 @@ func (f *repoFlags) point(ctx context.Context, env *Env, filter snapshot.Filter,
 	fn func(context.Context, *repository.Repository, *snapshot.Snapshot) error,
 ) error {
 	return f.locked(ctx, env, repository.Read, func(ctx context.Context, repo *repository.Repository) error {
-		damage, err := repo.SalvageIndex(ctx)
+		sn, err := snapshot.Find(ctx, repo, word, filter)
+		if err != nil {
+			return err
+		}
+		damage, err := repo.SalvageIndex(ctx) // after the point: what it needs is in the index by then
 		if err != nil {
 			return err
 		}
 		for _, d := range damage {
 			fmt.Fprintln(env.Err, env.t("cli.problem", "name", "index", "error", d))
-		}
-		sn, err := snapshot.Find(ctx, repo, word, filter)
-		if err != nil {
-			return err
 		}
 		return fn(ctx, repo, sn)
 	})

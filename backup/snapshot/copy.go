@@ -80,11 +80,13 @@ type copying struct {
 
 func (c *copying) run(ctx context.Context, opts CopyOptions) error {
 	c.progress.Stage(backup.StageIndex)
-	if err := c.indexes(ctx); err != nil {
-		return err
-	}
+	// First the list: backups go on in the source, and what a point needs is in
+	// the index before the point is in the list.
 	list, broken, err := c.choose(ctx, opts)
 	if err != nil {
+		return err
+	}
+	if err := c.indexes(ctx); err != nil {
 		return err
 	}
 	c.progress.Stage(backup.StageRead)

@@ -158,3 +158,36 @@ func TestRepairOfARuin(t *testing.T) {
 		t.Errorf("%d points are left, %v, want all", len(left), err)
 	}
 }
+
+// busy is a storage in which a backup ends while the index is being read.
+type busy struct {
+	storage.Storage
+	now func()
+}
+
+func (b *busy) List(ctx context.Context, kind storage.Kind, fn func(storage.Info) error) error {
+	err := b.Storage.List(ctx, kind, fn)
+	if now := b.now; kind == storage.Index && now != nil {
+		b.now = nil
+		now()
+	}
+	return err
+}
+
+// TestABackupThatEndsMeanwhileLosesNothing: what a point needs that came after
+// the index was read is not lost.
+func TestABackupThatEndsMeanwhileLosesNothing(t *testing.T) {
+	w, target := newWard(t), newWard(t)
+	w.point(0, folder{"f": []string{"a"}})
+	b := &busy{Storage: w.st}
+	from := openWard(t, b)
+	b.now = func() { w.point(1, folder{"f": []string{"b"}}) }
+	if report, err := snapshot.Copy(t.Context(), from, target.open(), snapshot.CopyOptions{}, nil); err != nil {
+		t.Errorf("copy: got %+v, %v", report, err)
+	}
+	from = openWard(t, b)
+	w.point(2, folder{"f": []string{"c"}})
+	if list, report := losses(t, from, nil); len(list) > 0 {
+		t.Errorf("losses: got %+v, %+v, want none", list, report)
+	}
+}

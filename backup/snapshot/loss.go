@@ -46,12 +46,18 @@ const (
 // Losses tells which files of which points are hit when the blobs of bad, and
 // those that no index names, are lost. Every tree is read once, and after that
 // only the way to the damage, so ten thousand points over one damaged file cost
-// little more than one. report hears the losses in the order of their paths;
+// little more than one. The index is read anew, for backups may go on meanwhile.
+// report hears the losses in the order of their paths;
 // More says that there are others, too many to tell.
 func Losses(ctx context.Context, repo *repository.Repository, bad *blob.Set, report func(Loss)) (LossReport, error) {
 	list, unreadable := List(ctx, repo, Filter{})
 	if list == nil && unreadable != nil {
 		return LossReport{}, unreadable
+	}
+	// After the list: a backup that has just ended has points that no index
+	// read before knows.
+	if _, err := repo.SalvageIndex(ctx); err != nil {
+		return LossReport{}, fmt.Errorf("find what is lost: %w", err)
 	}
 	d, err := surveyDamage(ctx, repo, bad, false, list)
 	if err != nil {
