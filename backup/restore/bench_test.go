@@ -80,7 +80,7 @@ func TestManyFolders(t *testing.T) {
 	repo, _ := newRepository(t)
 	sn := archiveDir(t, repo, src).Snapshot
 	dst := t.TempDir()
-	res, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: dst, Subtree: src, Verify: true})
+	res, err := restore.Run(t.Context(), repo, sn, restore.Options{Target: dst, Subtree: src, Verify: true, Temporary: true})
 	if err != nil {
 		t.Fatalf("restore: %v", err)
 	}

@@ -201,7 +201,11 @@ func TestFolderSwappedForLink(t *testing.T) {
 			_ = os.Rename(aside, sub)
 		}
 	})
-	for range 8 {
+	rounds := 8
+	if testing.Short() {
+		rounds = 3
+	}
+	for range rounds {
 		_, _ = restore.Run(t.Context(), repo, sn, restore.Options{Target: target, AllowNotEmpty: true, Temporary: true}) // may fail
 	}
 	cancel()
@@ -278,6 +282,9 @@ func TestBrokenArchives(t *testing.T) {
 // Blobs of a gigabyte that take no room where they lie must not be in memory
 // all at once. This test is not parallel: it measures.
 func TestLongBlobsComeOneAtATime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("NOT TESTED: hashing 400 MiB takes seconds; run without -short")
+	}
 	const length, blobs = 100 << 20, 4
 	encoder, err := zstd.NewWriter(nil)
 	must(t, err)
@@ -296,7 +303,6 @@ func TestLongBlobsComeOneAtATime(t *testing.T) {
 		}))
 		list = append(list, node(fmt.Sprint(i), "file", fmt.Sprintf(`"size":%d,"content":["%s"]`, length, id)))
 	}
-	plain = nil
 	sn := forge(t, repo, strings.Join(list, ","))
 	runtime.GC()
 	ctx, stop := context.WithCancel(t.Context())

@@ -82,7 +82,11 @@ func TestStoppedRestoreGoesOn(t *testing.T) {
 	sn := archiveDir(t, openRepository(t, dir), src).Snapshot
 	want := describe(t, src)
 	went := 0
-	for at := int64(1); went < 4; at++ {
+	stops := 4
+	if testing.Short() {
+		stops = 2
+	}
+	for at := int64(1); went < stops; at++ {
 		target := t.TempDir()
 		repo, c := reopened(t, dir)
 		ctx, cancel := context.WithCancel(t.Context())
