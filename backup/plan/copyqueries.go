@@ -11,14 +11,16 @@ type Copy struct {
 	Point      int64
 	Repository int64
 	Snapshot   string
+	Added      int64 // bytes it has added there; 0 when an earlier run made it
 }
 
 // InsertCopy notes that a point rests in another repository too.
 func InsertCopy(tx *store.Tx, c Copy) error {
 	_, err := tx.Change(`
-		INSERT INTO point_copy (point, repository, snapshot, at) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, at = excluded.at, gone = 0`,
-		c.Point, c.Repository, c.Snapshot, store.Stamp(tx.Now))
+		INSERT INTO point_copy (point, repository, snapshot, at, added) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, at = excluded.at, gone = 0,
+			added = max(excluded.added, CASE WHEN gone THEN 0 ELSE added END)`,
+		c.Point, c.Repository, c.Snapshot, store.Stamp(tx.Now), c.Added)
 	return wrap(err, "write copy of point %d", c.Point)
 }
 

@@ -23,7 +23,8 @@ func (k Keep) Policy() retention.Policy {
 // policy counts sound points only, so a bad one never takes the place of a
 // good one; a bad point goes when a newer proven one stands in its place. A
 // point without a file beside others that hold some is bad: a share that is
-// not mounted looks just so.
+// not mounted looks just so. Where the class of the records wants a point of
+// each year, a bad one stays as long as its year has no other.
 //
 // Clocks of boxes go wrong. The newest point is the one that was made last;
 // those dated after it were made under a wrong clock, or it was. They stay, and
@@ -39,7 +40,7 @@ func Judge(live []Point, keep Keep, zone *time.Location) ([]PreviewPoint, error)
 	if err := j.applyPolicy(keep, zone); err != nil {
 		return nil, err
 	}
-	j.guard()
+	j.guard(j.onlyOfTheirYears(keep.Class, zone))
 	return out, nil
 }
 
@@ -89,8 +90,33 @@ func (j *judge) applyPolicy(keep Keep, zone *time.Location) error {
 	return nil
 }
 
+// onlyOfTheirYears lists the bad points that hold all there is of a year which
+// the class of the records wants kept: the newest of each such year. A point
+// without a file holds nothing.
+func (j *judge) onlyOfTheirYears(class retention.Class, zone *time.Location) map[int]bool {
+	if class == "" {
+		return nil
+	}
+	var all []retention.Point
+	sound := map[int]bool{}
+	for _, p := range j.list {
+		if p.Point.Files == 0 || j.misdated(p.Point) {
+			continue
+		}
+		year := p.Point.AsOf.In(zone).Year()
+		sound[year] = sound[year] || j.sound(p.Point)
+		all = append(all, retention.Point{ID: p.Point.Snapshot, Time: p.Point.AsOf, Partial: !j.sound(p.Point)})
+	}
+	only := map[int]bool{}
+	for _, d := range retention.Apply(retention.Policy{Class: class, Last: 1}, all, zone) {
+		i := slices.IndexFunc(j.list, func(p PreviewPoint) bool { return p.Point.Snapshot == d.ID })
+		only[i] = d.Keep && !sound[d.Time.In(zone).Year()]
+	}
+	return only
+}
+
 // guard keeps what the policy would let go and must not.
-func (j *judge) guard() {
+func (j *judge) guard(only map[int]bool) {
 	proven := slices.IndexFunc(j.list, func(p PreviewPoint) bool {
 		return p.Point.Proof == backup.Proven && j.sound(p.Point) && !j.misdated(p.Point)
 	})
@@ -108,6 +134,8 @@ func (j *judge) guard() {
 			p.hold("plan.held.frozen")
 		case i == proven:
 			p.hold("plan.held.proven")
+		case only[i]:
+			p.hold("plan.held.law")
 		case bad && (proven < 0 || proven > i):
 			p.hold("plan.held.bad")
 		case bad:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"emrvault/backup"
+	"emrvault/backup/retention"
 )
 
 // nights makes points of consecutive nights, newest first. Each letter is one:
@@ -75,6 +76,41 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// The law wants a point of each year: when all of a year are bad, the newest of
+// them stays, whatever is proven after it.
+func TestJudgeKeepsTheOnlyPointOfAYear(t *testing.T) {
+	for _, c := range []struct{ name, points, want string }{
+		{"all of a year are bad", "pdd", "kh-"},
+		{"a bad one beside a good one", "ppdp", "kk--"},
+		{"an empty one holds nothing", "pe", "k-"},
+	} {
+		live := nights(c.points)
+		for i := range live {
+			if i > 0 {
+				live[i].AsOf = live[i].AsOf.AddDate(-1, 0, 0)
+			}
+		}
+		list, err := Judge(live, Keep{Class: retention.Outpatient, Last: 1}, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, p := range list {
+			switch {
+			case !p.Held.IsZero():
+				got += "h"
+			case p.Keep:
+				got += "k"
+			default:
+				got += "-"
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

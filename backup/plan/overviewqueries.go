@@ -49,6 +49,9 @@ func safety(list []Standing) (string, *Standing) {
 		if s.Last == nil && s.State != StandOff {
 			level = 3
 		}
+		if level == 0 && s.Waiting > 0 {
+			level = 1
+		}
 		if level == 0 && s.State == StandGood && (s.OverRPO() || s.OverRTO() || s.Newest.Problems > 0) {
 			level = 1
 		}

@@ -19,7 +19,8 @@ const repositoryColumns = `
 	(SELECT count(*) FROM plan p WHERE r.id IN (p.repository, p.second) AND p.removed IS NULL),
 	(SELECT count(*) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL)
 		+ (SELECT count(*) FROM point_copy c WHERE c.repository = r.id AND NOT c.gone),
-	(SELECT coalesce(sum(t.added), 0) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL)`
+	(SELECT coalesce(sum(t.added), 0) FROM point t WHERE t.repository = r.id AND t.expired_at IS NULL)
+		+ (SELECT coalesce(sum(c.added), 0) FROM point_copy c WHERE c.repository = r.id AND NOT c.gone)`
 
 func scanRepository(scan func(...any) error) (r Repository, err error) {
 	var sheetAt, checkedAt, spaceAt, created, probedAt, careAt, nextCare store.Time

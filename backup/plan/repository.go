@@ -42,7 +42,7 @@ type Repository struct {
 
 	Plans  int   `json:"plans"`  // how many plans write or copy there
 	Points int   `json:"points"` // how many live points and copies rest there
-	Stored int64 `json:"stored"` // bytes the live points have added
+	Stored int64 `json:"stored"` // bytes the live points and copies have added
 }
 
 // UsedPercent is the share of the disk in use, 0..100; -1 when not known.

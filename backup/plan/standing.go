@@ -15,6 +15,9 @@ func (b *Book) standing(tx *store.Tx, p Plan) (s Standing, err error) {
 	if err := s.runs(tx); err != nil {
 		return s, err
 	}
+	if s.Waiting, err = waiting(tx, p); err != nil {
+		return s, err
+	}
 	if s.Drill, err = lastDrill(tx, p.ID, false); err != nil {
 		return s, err
 	}
@@ -30,6 +33,24 @@ func (b *Book) standing(tx *store.Tx, p Plan) (s Standing, err error) {
 	}
 	s.State, s.Reason = s.judge(tx.Now, b.site)
 	return s, nil
+}
+
+// copyTime is how long the copying of a point may take before it is told.
+const copyTime = 12 * time.Hour
+
+// waiting counts the points that have waited for their second copy for too
+// long. A plan that was changed just now may have got its second place by that.
+func waiting(tx *store.Tx, p Plan) (n int, err error) {
+	if p.SecondID == 0 || tx.Now.Sub(p.Changed) <= copyTime {
+		return 0, nil
+	}
+	list, err := Uncopied(tx, p)
+	for _, point := range list {
+		if tx.Now.Sub(point.Ended) > copyTime {
+			n++
+		}
+	}
+	return n, err
 }
 
 func (s *Standing) points(tx *store.Tx) error {

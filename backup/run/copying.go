@@ -167,6 +167,7 @@ func (c *copying) expired(ctx context.Context, p plan.Point) bool {
 func (c *copying) note(ctx context.Context, report snapshot.CopyReport, points map[string]plan.Point) error {
 	copies := slices.Clone(report.Copied)
 	c.result.Copied += len(copies)
+	added := shares(report.Packed, points, copies)
 	for _, id := range report.Present {
 		twin, err := c.twin(ctx, id)
 		if err != nil {
@@ -181,12 +182,26 @@ func (c *copying) note(ctx context.Context, report snapshot.CopyReport, points m
 			if !asked || made.To == "" {
 				continue
 			}
-			if err := plan.InsertCopy(tx, plan.Copy{Point: p.ID, Repository: c.second.ID, Snapshot: made.To}); err != nil {
+			if err := plan.InsertCopy(tx, plan.Copy{Point: p.ID, Repository: c.second.ID, Snapshot: made.To, Added: added[made.From]}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// shares says how much of what a batch has added is each point's: as much as
+// what it added in its own place is of theirs.
+func shares(bytes int64, points map[string]plan.Point, copies []snapshot.CopiedPoint) map[string]int64 {
+	var sum float64
+	for _, c := range copies {
+		sum += float64(points[c.From].Added + 1)
+	}
+	list := make(map[string]int64, len(copies))
+	for _, c := range copies {
+		list[c.From] = int64(float64(bytes) * float64(points[c.From].Added+1) / sum)
+	}
+	return list
 }
 
 // twin finds the copy of a snapshot in the second repository.

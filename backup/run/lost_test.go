@@ -66,6 +66,9 @@ func TestCareBringsACopyBack(t *testing.T) {
 	t.Parallel()
 	b := twice(t, true, plan.Keep{Last: 10})
 	backedUp(t, b)
+	if stored := placeNamed(t, b, "second").Stored; stored < 300_000 {
+		t.Errorf("stored in the second place: got %d bytes, want what was copied", stored)
+	}
 	list, err := filepath.Glob(b.Path("second", "snapshots", "*"))
 	if err != nil || len(list) != 1 {
 		t.Fatalf("copies: got %v, %v", list, err)

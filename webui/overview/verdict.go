@@ -1,10 +1,6 @@
 package overview
 
 import (
-	"slices"
-	"strings"
-	"time"
-
 	"emrvault/appliance/identity"
 	"emrvault/backup/plan"
 	"emrvault/webui/chart"
@@ -100,23 +96,13 @@ func planTodos(f *render.Frame, s plan.Standing) (list []todo) {
 	if s.OverRTO() {
 		list = append(list, todo{chart.Warn, t("overview.todo.rto", "plan", label, "is", s.RTO, "target", s.Plan.RTO.D()), href})
 	}
-	if uncopied(f, s) {
-		list = append(list, todo{chart.Warn, t("overview.todo.uncopied", "plan", label, "name", s.Plan.Second), href})
+	if s.Waiting > 0 {
+		list = append(list, todo{chart.Bad, f.Lang.Plural("overview.todo.uncopied", s.Waiting, "plan", label, "name", s.Plan.Second), href})
 	}
 	if s.State == plan.StandGood && s.Newest != nil && s.Newest.Problems > 0 {
 		list = append(list, todo{chart.Warn, f.Lang.Plural("overview.todo.problems", s.Newest.Problems, "plan", label), href})
 	}
 	return list
-}
-
-// copyTime is how long the copying of a point may take before it is told.
-const copyTime = 12 * time.Hour
-
-// uncopied says that the newest good point should rest in the second repository
-// by now, and does not.
-func uncopied(f *render.Frame, s plan.Standing) bool {
-	return s.Plan.SecondID != 0 && s.Last != nil && f.Now.Sub(s.Last.Ended) > copyTime &&
-		!slices.Contains(strings.Split(s.Last.Copies, ", "), s.Plan.Second)
 }
 
 func repositoryTodos(f *render.Frame, r plan.Repository) (list []todo) {

@@ -17,6 +17,7 @@ CREATE TABLE point_copy (
     repository INTEGER NOT NULL REFERENCES repository (id),
     snapshot   TEXT NOT NULL,               -- its id there
     at         TEXT NOT NULL,
+    added      INTEGER NOT NULL DEFAULT 0,  -- bytes it has added there
     gone       INTEGER NOT NULL DEFAULT 0,  -- it has expired there too
     PRIMARY KEY (point, repository)
 ) STRICT;
