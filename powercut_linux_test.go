@@ -90,8 +90,7 @@ func (d disk) off(t *testing.T) {
 type cuts struct {
 	*killing
 	disk
-	after time.Duration // the span in which the power goes
-	ends  map[string]int
+	ends map[string]int
 }
 
 // TestPowerCut cuts the power of the repository's disk in the middle of backups

@@ -122,6 +122,16 @@ func everyCall(t *testing.T, try func(ctx context.Context, w wound) (reached boo
 	}
 }
 
+var errNone = errors.New("no error")
+
+// orNone is an error to be told.
+func orNone(err error) error {
+	if err == nil {
+		return errNone
+	}
+	return err
+}
+
 // A backup whose storage fails once says so, or has made its point all the same;
 // either way nothing that was there is touched, and the next one succeeds.
 func TestErrorAtEveryCallOfABackup(t *testing.T) {
@@ -142,7 +152,7 @@ func TestErrorAtEveryCallOfABackup(t *testing.T) {
 		}
 		next, err := backedUp(ctx, st, h.dir)
 		if err != nil {
-			return true, fmt.Errorf("after %v the next backup: %w", failed, err)
+			return true, fmt.Errorf("after %w the next backup: %w", orNone(failed), err)
 		}
 		if err := whole(ctx, st, next.Snapshot.ID, h.dir, h.now); err != nil {
 			return true, err
@@ -176,13 +186,13 @@ func TestErrorAtEveryCallOfAPrune(t *testing.T) {
 			return true, failed
 		}
 		if err := errors.Join(h.all(ctx, st, h.points), sound(ctx, st)); err != nil {
-			return true, fmt.Errorf("after %v: %w", failed, err)
+			return true, fmt.Errorf("after %w: %w", orNone(failed), err)
 		}
 		if err := prune(ctx, st); err != nil && !errors.Is(err, errNothing) {
-			return true, fmt.Errorf("after %v the next prune: %w", failed, err)
+			return true, fmt.Errorf("after %w the next prune: %w", orNone(failed), err)
 		}
 		if orphans, err := unused(ctx, st); err != nil || orphans > 0 {
-			return true, fmt.Errorf("after %v and one more prune there are still %d blobs nobody needs, %v", failed, orphans, err)
+			return true, fmt.Errorf("after %w and one more prune there are still %d blobs nobody needs, %w", orNone(failed), orphans, orNone(err))
 		}
 		return faulty.Calls() >= w.at, errors.Join(h.all(ctx, st, h.points), sound(ctx, st))
 	})
@@ -220,7 +230,7 @@ func TestErrorAtEveryCallOfACopy(t *testing.T) {
 				bury(t, from)
 				bury(t, to)
 				if err := errors.Join(h.all(ctx, from, h.points), sound(ctx, to)); err != nil {
-					return true, fmt.Errorf("after %v: %w", failed, err)
+					return true, fmt.Errorf("after %w: %w", orNone(failed), err)
 				}
 				if failed == nil {
 					if err := h.hasAll(ctx, to); err != nil {
@@ -228,7 +238,7 @@ func TestErrorAtEveryCallOfACopy(t *testing.T) {
 					}
 				}
 				if _, err := copied(ctx, from, to); err != nil {
-					return true, fmt.Errorf("after %v the next copy: %w", failed, err)
+					return true, fmt.Errorf("after %w the next copy: %w", orNone(failed), err)
 				}
 				return faulty.Calls() >= w.at, errors.Join(h.hasAll(ctx, to), sound(ctx, to))
 			})

@@ -303,7 +303,7 @@ func (w *ward) restore(ctx context.Context, repo *repository.Repository, sn *sna
 		case errors.Is(err, fs.ErrNotExist) && hit[id+"/"+name]:
 			missing++
 		case err != nil || !bytes.Equal(got, want):
-			return fmt.Errorf("%s: got %d bytes, %v, want %d others (the restore said %v)", name, len(got), err, len(want), failed)
+			return fmt.Errorf("%s: got %d bytes, %w, want %d others (the restore said %w)", name, len(got), orNone(err), len(want), orNone(failed))
 		}
 	}
 	// A damaged index file costs nothing but is told.
