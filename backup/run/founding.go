@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"emrvault/appliance/errs"
 	"emrvault/appliance/secret"
@@ -129,11 +130,17 @@ func sound(row plan.Repository, word secret.Text) error {
 		return errs.New(errs.Invalid, "plan.invalid.location", "value", row.Location)
 	case far && (row.Settings.AccessKey == "" || word.Reveal() == ""):
 		return errs.New(errs.Invalid, "run.place.key", "location", row.Location)
+	case namesPerson(row.Settings.Proxy):
+		return errs.New(errs.Invalid, "run.place.proxyword")
 	case !far && row.Settings.LockDays > 0:
 		return errs.New(errs.Invalid, "run.place.nolock", "location", row.Location)
 	}
 	return row.Settings.Check()
 }
+
+// namesPerson says that the address of a proxy holds a name or a password. It is
+// kept and shown as it is, so it must hold no secret.
+func namesPerson(proxy string) bool { return strings.Contains(proxy, "@") }
 
 // asked asks a bucket what it can do, and opens it once more by the answer. A
 // bucket that is to be made is made before.

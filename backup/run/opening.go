@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,7 +49,7 @@ func (s *Repositories) options(place plan.Repository, word secret.Text, patience
 		storages.WithRegistry(s.limits), storages.WithPatience(patience),
 		storages.WithS3(func(to *s3.Settings) {
 			to.AccessKey, to.SecretKey = set.AccessKey, word.Reveal()
-			to.Region, to.Style, to.Proxy, to.Lock = set.Region, s3.Style(set.Style), set.Proxy, set.Lock()
+			to.Region, to.Style, to.Proxy, to.Lock = set.Region, s3.Style(set.Style), cmp.Or(set.Proxy, "direct"), set.Lock()
 			if set.CA != "" {
 				to.CA = []byte(set.CA)
 			}
