@@ -156,12 +156,12 @@ race() {
 }
 
 # campaign is the long proof that a merge does not wait for; figures go to docs/reliability.md. Words choose parts:
-# kills cuts disks flips calls s3 model fuzz. Each part has a variable that says how much of it.
+# kills cuts disks flips calls malice s3 model fuzz. Each part has a variable that says how much of it.
 campaign() {
   build
   mkdir -p dist/campaign
   local part failed=""
-  for part in ${*:-kills cuts disks flips calls s3 model fuzz}; do
+  for part in ${*:-kills cuts disks flips calls malice s3 model fuzz}; do
     say "$part, $(date '+%F %T')"
     case "$part" in
       kills) proof kills . '^TestKill(Prune|Copy|Restore)?$' EMRVAULT_KILL_ROUNDS="${EMRVAULT_KILL_ROUNDS:-250}" ;;
@@ -169,6 +169,7 @@ campaign() {
       disks) proof disks ./backup/trial '^TestFull' EMRVAULT_FULL_DISKS="${EMRVAULT_FULL_DISKS:-100}" ;;
       flips) proof flips ./backup/trial '^TestFlips$' EMRVAULT_FLIPS="${EMRVAULT_FLIPS:-10000}" ;;
       calls) proof calls ./backup/trial '^TestErrorAtEveryCall' ;;
+      malice) proof malice ./backup/trial '^Test(Malicious|Deep)Repository$' EMRVAULT_DEEP="${EMRVAULT_DEEP:-1000000}" ;;
       s3)    proof s3 ./backup/trial '^TestRunsOverABadLine$' EMRVAULT_S3_RUNS="${EMRVAULT_S3_RUNS:-2000}" ;;
       model) proof model ./backup/trial '^TestLives$' EMRVAULT_MODEL_TIME="${EMRVAULT_MODEL_TIME:-1h}" ;;
       fuzz)  fuzz "${EMRVAULT_FUZZ_TIME:-10m}" ;;
@@ -223,7 +224,7 @@ help() {
 ./build.sh test [--install]   lint and all tests; --install brings missing test servers and tools
 ./build.sh lint               formatting, vet, golangci-lint, the other systems
 ./build.sh bench              benchmarks; EMRVAULT_BENCH adds the race against restic, kopia, borg (PROFILES, REPS, DOCS)
-./build.sh campaign [PART...] the long proof, some hours: kills cuts disks flips calls s3 model fuzz (as root, for disks and cuts)
+./build.sh campaign [PART...] the long proof, some hours: kills cuts disks flips calls malice s3 model fuzz (as root, for disks and cuts)
 ./build.sh release            all targets and their SHA-256 list in dist/release/
 EOF
 }
