@@ -37,34 +37,33 @@ func (w Walker) Walk(ctx context.Context, repo *repository.Repository, dir strin
 	if err != nil {
 		return w.problem(dir, err)
 	}
-	prefix := dir
-	if prefix != "/" {
-		prefix += "/"
-	}
 	for {
 		n := &Node{}
 		err := d.Next(n)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err == nil && len(prefix)+len(n.Name) > MaxPath {
+		if err == nil && len(dir)+1+len(n.Name) > MaxPath {
 			err = fmt.Errorf("path longer than %d bytes: %w", MaxPath, backup.ErrUnsafe)
 			n = nil
 		}
 		if err != nil {
 			return w.problem(dir, err)
 		}
-		if err := w.node(ctx, repo, prefix, n); err != nil {
+		if err := w.node(ctx, repo, dir, n); err != nil {
 			return err
 		}
 	}
 }
 
-func (w Walker) node(ctx context.Context, repo *repository.Repository, prefix string, n *Node) error {
+func (w Walker) node(ctx context.Context, repo *repository.Repository, dir string, n *Node) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	name := prefix + n.Name
+	name := dir + "/" + n.Name
+	if dir == "/" {
+		name = dir + n.Name
+	}
 	if err := n.CheckName(); err != nil {
 		return w.problem(name, err)
 	}

@@ -417,7 +417,7 @@ func TestDeepRepository(t *testing.T) {
 		}
 		bound := 128<<20 + int64(deep)*700
 		if verb == "list" || verb == "tar" { // they hold a path for each level, until no path can be longer
-			bound = 1 << 30
+			bound = 640 << 20
 		}
 		if used > bound {
 			t.Errorf("%s took %d MiB, want at most %d", verb, used>>20, bound>>20)
