@@ -101,3 +101,17 @@ func CopyGone(tx *store.Tx, c Copy) error {
 	_, err := tx.Change(`UPDATE point_copy SET gone = 1 WHERE point = ? AND repository = ?`, c.Point, c.Repository)
 	return wrap(err, "note removal of the copy of point %d", c.Point)
 }
+
+// Promised lists the snapshots of a repository that the book says are there:
+// those of live points, and copies of live points.
+func Promised(tx *store.Tx, repository int64) (list []string, err error) {
+	err = tx.Each(func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		list = append(list, id)
+		return err
+	}, `SELECT snapshot FROM point WHERE repository = ?1 AND expired_at IS NULL
+		UNION SELECT c.snapshot FROM point_copy c JOIN point t ON t.id = c.point
+		WHERE c.repository = ?1 AND NOT c.gone AND t.expired_at IS NULL`, repository)
+	return list, wrap(err, "read what is promised of repository %d", repository)
+}

@@ -15,6 +15,11 @@ import (
 type PruneOptions struct {
 	MaxUnusedPercent float64 // of the used bytes; 0 means 5, negative means none
 	DryRun           bool    // only tell
+
+	// Promised are ids of snapshots that somebody has promised to keep. When the
+	// storage gives one by its name but does not list it, its listing cannot be
+	// believed, and nothing is removed. One that is gone altogether says nothing.
+	Promised []string
 }
 
 // defaultUnused is the slack that stays: rewriting packs for the last few

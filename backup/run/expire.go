@@ -135,7 +135,15 @@ func (a *attempt) remove(ctx context.Context, gone []doomed) error {
 // doing, the next prune does.
 func (r *Runner) prune(ctx context.Context, job *jobs.Run, place plan.Repository, repo *repository.Repository) (repository.PruneReport, error) {
 	job.Stage(backup.StagePrune)
-	report, err := snapshot.Prune(ctx, repo, repository.PruneOptions{}, job)
+	var promised []string
+	err := r.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		promised, err = plan.Promised(tx, place.ID)
+		return err
+	})
+	if err != nil {
+		return repository.PruneReport{}, err
+	}
+	report, err := snapshot.Prune(ctx, repo, repository.PruneOptions{Promised: promised}, job)
 	if errors.Is(err, backup.ErrLocked) {
 		job.Log("run.log.prunelocked")
 		return report, nil

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -413,5 +414,48 @@ func TestUsedPassesOverACheckpointThatGoes(t *testing.T) {
 		if used, err := snapshot.Used(t.Context(), repo); errors.Is(err, backup.ErrDamaged) != keep || !keep && used.Len() < 3 {
 			t.Errorf("still listed %v: got %d blobs, %v", keep, used.Len(), err)
 		}
+	}
+}
+
+// forgetful is a storage whose listing lacks one snapshot that is there.
+type forgetful struct {
+	storage.Storage
+	id string
+}
+
+func (f *forgetful) List(ctx context.Context, kind storage.Kind, fn func(storage.Info) error) error {
+	return f.Storage.List(ctx, kind, func(info storage.Info) error {
+		if info.Name.ID == f.id {
+			return nil
+		}
+		return fn(info)
+	})
+}
+
+// What the book promises and the listing lacks is asked for by name: a stale
+// listing must not cost a point, and a point that is gone must not stop a prune.
+func TestPruneBelievesNoListingAgainstThePromise(t *testing.T) {
+	l := newLife(t, 1)
+	for range 2 {
+		l.begin()
+		l.commit()
+	}
+	hidden := slices.Sorted(maps.Keys(l.model))[0]
+	gone := strings.Repeat("0", 64)
+	packs := func() (n int) {
+		l.fatal(l.st.List(t.Context(), storage.Pack, func(storage.Info) error { n++; return nil }))
+		return n
+	}
+	before := packs()
+	repo := l.open(&forgetful{l.st, hidden})
+	_, err := snapshot.Prune(t.Context(), repo, repository.PruneOptions{MaxUnusedPercent: -1, Promised: []string{gone, hidden}}, nil)
+	if !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("prune with a snapshot hidden: got %v, want %v", err, backup.ErrDamaged)
+	}
+	if after := packs(); after != before {
+		t.Errorf("prune with a snapshot hidden: %d packs are left of %d", after, before)
+	}
+	if _, err := snapshot.Prune(t.Context(), l.open(l.st), repository.PruneOptions{Promised: []string{gone, hidden}}, nil); err != nil {
+		t.Errorf("prune with a promise that is gone: %v", err)
 	}
 }

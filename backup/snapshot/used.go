@@ -32,14 +32,18 @@ func UsedBy(ctx context.Context, repo *repository.Repository, list []*Snapshot) 
 
 // needs tells a prune what snapshots need: repository.Needs.
 type needs struct {
-	repo *repository.Repository
-	list []*Snapshot
+	repo     *repository.Repository
+	list     []*Snapshot
+	promised []string // see repository.PruneOptions
 }
 
 // List reads the snapshots there are; those it has read before it knows.
 func (n *needs) List(ctx context.Context) error {
 	ids, err := names(ctx, n.repo)
 	if err != nil {
+		return fmt.Errorf("find used blobs: %w", err)
+	}
+	if err := n.listed(ctx, ids); err != nil {
 		return fmt.Errorf("find used blobs: %w", err)
 	}
 	known := make(map[string]*Snapshot, len(n.list))
@@ -63,6 +67,27 @@ func (n *needs) List(ctx context.Context) error {
 		return fmt.Errorf("find used blobs: %w", err)
 	}
 	n.list = append(list, read...)
+	return nil
+}
+
+// listed asks by name for what was promised and is not in the listing. Object
+// storages may answer with a listing of a while ago, or with half of one.
+func (n *needs) listed(ctx context.Context, ids []string) error {
+	there := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		there[id] = true
+	}
+	for _, id := range n.promised {
+		if there[id] {
+			continue
+		}
+		switch _, err := Load(ctx, n.repo, id); {
+		case err == nil:
+			return fmt.Errorf("snapshot %s is there and not listed: the storage's listing is incomplete, nothing is removed: %w", short(id), backup.ErrDamaged)
+		case !errors.Is(err, backup.ErrNotFound):
+			return err
+		}
+	}
 	return nil
 }
 
