@@ -63,8 +63,17 @@ func (r *Runner) care(ctx context.Context, job *jobs.Run) error {
 		return err
 	}
 	c.result.Care = c.care
-	write := r.Store.Write(ctx, func(tx *store.Tx) error { return plan.SetCare(tx, c.place.ID, c.care) })
-	return errors.Join(c.verdict(err), write, job.SetResult(c.result))
+	verdict := c.verdict(err)
+	write := r.Store.Write(ctx, func(tx *store.Tx) error {
+		if verdict == nil && c.place.CheckState == "damaged" {
+			// All that the check found has been put right, here or by a backup.
+			if err := plan.SetCheck(tx, c.place.ID, "good", false, 0); err != nil {
+				return err
+			}
+		}
+		return plan.SetCare(tx, c.place.ID, c.care)
+	})
+	return errors.Join(verdict, write, job.SetResult(c.result))
 }
 
 func (c *caring) carry(ctx context.Context) (err error) {

@@ -61,6 +61,26 @@ func TestCareNoticesAMissingIndex(t *testing.T) {
 	}
 }
 
+// What a check found is red until it is put right, and no longer.
+func TestCareEndsWhatACheckFound(t *testing.T) {
+	t.Parallel()
+	b := twice(t, false, plan.Keep{Last: 10})
+	backedUp(t, b)
+	spoilPacks(t, b.Path("repository"), 200_000)
+	deepCheck(t, b, "main")
+	if job, _ := care(t, b, "main"); job.State != jobs.Failed || placeNamed(t, b, "main").CheckState != "damaged" {
+		t.Fatalf("care: got %s, %q; want the damage told", job.State, placeNamed(t, b, "main").CheckState)
+	}
+	b.Clock.Move(time.Hour)
+	backedUp(t, b) // stores again what the source still has
+	if job, _ := care(t, b, "main"); job.State != jobs.Succeeded {
+		t.Fatalf("care: got %s (%v)", job.State, job.Failure)
+	}
+	if place := placeNamed(t, b, "main"); place.CheckState != "good" || place.Findings != 0 {
+		t.Errorf("check: got %q with %d findings, want good", place.CheckState, place.Findings)
+	}
+}
+
 // A damaged document of a copy is written anew from the point itself.
 func TestCareBringsACopyBack(t *testing.T) {
 	t.Parallel()
