@@ -52,6 +52,7 @@ type Standing struct {
 	RPO     time.Duration
 	RTO     time.Duration // measured by the last passed drill; 0: none yet
 	Points  int
+	Lost    bool    // the place of the newest good point has lost some of what it needs
 	Waiting int     // points that should have their second copy by now, and have none
 	Spark   []int64 // new bytes stored by the last runs, oldest first
 }

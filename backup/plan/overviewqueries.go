@@ -49,6 +49,9 @@ func safety(list []Standing) (string, *Standing) {
 		if s.Last == nil && s.State != StandOff {
 			level = 3
 		}
+		if s.Lost && s.Last.Copies == "" {
+			level = 3
+		}
 		if level == 0 && s.Waiting > 0 {
 			level = 1
 		}

@@ -3,6 +3,7 @@ package plan
 import (
 	"time"
 
+	"emrvault/appliance/errs"
 	"emrvault/appliance/store"
 )
 
@@ -13,6 +14,9 @@ func (b *Book) standing(tx *store.Tx, p Plan) (s Standing, err error) {
 		return s, err
 	}
 	if err := s.runs(tx); err != nil {
+		return s, err
+	}
+	if err := s.loss(tx); err != nil {
 		return s, err
 	}
 	if s.Waiting, err = waiting(tx, p); err != nil {
@@ -33,6 +37,24 @@ func (b *Book) standing(tx *store.Tx, p Plan) (s Standing, err error) {
 	}
 	s.State, s.Reason = s.judge(tx.Now, b.site)
 	return s, nil
+}
+
+// lockTime is how long after its moment a backup may have begun: it waits for
+// others who hold a lock.
+const lockTime = 45 * time.Minute
+
+// loss says whether what the care found lost concerns the newest good point. A
+// newer one has stored it again.
+func (s *Standing) loss(tx *store.Tx) error {
+	if s.Last == nil {
+		return nil
+	}
+	place, err := RepositoryByID(tx, s.Last.Repository)
+	if errs.KindOf(err) == errs.NotFound {
+		return nil
+	}
+	s.Lost = !place.Care.LostTo.IsZero() && s.Last.Began.Sub(place.Care.LostTo) < lockTime
+	return err
 }
 
 // copyTime is how long the copying of a point may take before it is told.
@@ -97,6 +119,8 @@ func (s *Standing) judge(now time.Time, site *time.Location) (string, Note) {
 		return StandDamaged, Say("plan.stand.damaged", "at", s.Newest.AsOf.In(site))
 	case s.Newest.Files == 0 && s.Last.Files > 0:
 		return StandDamaged, Say("plan.stand.empty", "at", s.Newest.AsOf.In(site))
+	case s.Lost:
+		return StandUnsound, Say("plan.stand.lost", "at", s.Last.AsOf.In(site), "repository", s.Plan.Repository)
 	case s.Newest.Failed:
 		return StandUnsound, Say("plan.stand.unsound", "drill", s.Newest.Drill)
 	case !s.Plan.Enabled:

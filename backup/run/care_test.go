@@ -211,10 +211,16 @@ func TestCareNamesWhatIsLost(t *testing.T) {
 	if told := b.Desk.Told(); !slices.Contains(told, "run.ticket.check") {
 		t.Errorf("tickets: got %v, want one of the damage", told)
 	}
+	if o, err := b.Book.Overview(t.Context()); err != nil || o.Safe != plan.SafeNotSure || o.Main.State != plan.StandUnsound {
+		t.Errorf("overview: got %s and %s, %v; want it not sure", o.Safe, o.Main.State, err)
+	}
 	b.Clock.Move(time.Hour)
 	backedUp(t, b)
 	if job, got = care(t, b, "main"); job.State != jobs.Succeeded || got.Damaged != 0 || len(got.Lost) != 0 {
 		t.Errorf("after the next backup: got %s (%v), %+v; want nothing lost any more", job.State, job.Failure, got)
+	}
+	if o, err := b.Book.Overview(t.Context()); err != nil || o.Safe != plan.SafeYes {
+		t.Errorf("overview after the next backup: got %s, %v; want it safe", o.Safe, err)
 	}
 	stock(t, b, "main")
 }

@@ -293,12 +293,12 @@ func (c *caring) heal(ctx context.Context) error {
 	before := c.place.Care
 	c.found.rest = c.found.rest || len(ids) > 0 || len(before.Lost) > 0 // which may have come back, or not
 	if !c.found.rest && c.found.n == 0 && len(c.found.packs) == 0 {
-		c.care.Damaged, c.care.Healed, c.care.Lost = 0, 0, nil
+		c.care.Damaged, c.care.Healed, c.care.Lost, c.care.LostTo = 0, 0, nil, time.Time{}
 		return nil
 	}
 	m := &mending{Runner: c.Runner, job: c.job, place: c.place, repo: c.repo, found: c.found}
 	err = m.run(ctx)
-	c.care.Damaged, c.care.Healed, c.care.Lost = len(m.left), m.healed, m.lost
+	c.care.Damaged, c.care.Healed, c.care.Lost, c.care.LostTo = len(m.left), m.healed, m.lost, m.lostTo
 	if err != nil {
 		c.care.Damaged = max(1, c.care.Damaged)
 		return err

@@ -18,9 +18,13 @@ type tale struct {
 	zone  *time.Location
 	notes []plan.Note
 	more  int
+	to    time.Time // the newest point concerned
 }
 
 func (t *tale) add(l snapshot.Loss) {
+	if l.Last.After(t.to) {
+		t.to = l.Last
+	}
 	if len(t.notes) >= maxLosses {
 		t.more++
 		return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"emrvault/appliance/jobs"
 	"emrvault/appliance/store"
@@ -70,6 +71,7 @@ type mending struct {
 	healed int
 	left   []blob.ID // packs that stay damaged
 	lost   []plan.Note
+	lostTo time.Time // the newest point of which something is lost
 }
 
 // healBatch is how many packs are healed under one exclusive lock: backups
@@ -340,8 +342,28 @@ func (m *mending) name(ctx context.Context) ([]plan.Note, error) {
 	ids, err := snapshot.LostPoints(ctx, m.repo)
 	for _, id := range ids {
 		told.notes = append(told.notes, plan.Say("run.loss.snapshot", "point", fmt.Sprintf("%.8s", id)))
+		if made := m.madeAt(ctx, id); made.After(told.to) {
+			told.to = made
+		}
 	}
+	m.lostTo = told.to
 	return told.end(report), err
+}
+
+// madeAt is when a point was made whose document cannot be read; the zero time
+// when the book does not know it.
+func (m *mending) madeAt(ctx context.Context, id string) (at time.Time) {
+	err := m.Store.Read(ctx, func(tx *store.Tx) error {
+		point, err := plan.PointOf(tx, m.place.ID, id)
+		if point != nil {
+			at = point.Began
+		}
+		return err
+	})
+	if err != nil {
+		m.job.Problem(id, err)
+	}
+	return at
 }
 
 // openOthers opens the second copies that can be reached. One that cannot is
