@@ -6,47 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"slices"
 
 	"emrvault/backup"
 	"emrvault/backup/repository/blob"
 	"emrvault/backup/repository/pack"
-	"emrvault/backup/repository/twin"
 )
 
 // packProof reads packs, one after the other: every byte goes into the hash
 // that must be the pack's name, every blob is opened, expanded and hashed, and
 // the pack's own header must list what the index lists. It needs the memory of
-// one range and a few blobs.
+// one range and one blob.
 type packProof struct {
 	repo   *Repository
 	found  *reporter
 	sealed []byte
 	plain  []byte
-	pairs  pairs
-}
-
-// packSum is the hash of a pack on its way.
-type packSum interface {
-	io.Writer
-	name() blob.ID
-}
-
-type standardSum struct{ hash.Hash }
-
-func (s standardSum) name() blob.ID { return blob.ID(s.Hash.Sum(nil)) }
-
-type twinSum struct{ *twin.Stream }
-
-func (s twinSum) name() blob.ID { return s.Stream.Sum() }
-
-// begin begins the hash of a pack, in the faster way that the processor has.
-func (p *packProof) begin() packSum {
-	if twin.Available() {
-		return twinSum{twin.NewStream()}
-	}
-	return standardSum{sha256.New()}
 }
 
 // prove reads a pack, and once more before it tells that something is wrong, as
@@ -62,7 +37,7 @@ func (p *packProof) prove(ctx context.Context, id blob.ID, size int64, entries [
 }
 
 func (p *packProof) once(ctx context.Context, id blob.ID, size int64, entries []pack.Entry) {
-	sum := p.begin()
+	sum := sha256.New()
 	end, err := p.blobs(ctx, id, size, entries, sum)
 	if err == nil {
 		err = p.rest(ctx, id, end, size, sum)
@@ -74,7 +49,7 @@ func (p *packProof) once(ctx context.Context, id blob.ID, size int64, entries []
 		p.found.add(packFinding(PackDamaged, id, err.Error()))
 	case err != nil:
 		p.found.add(packFinding(PackUnreadable, id, err.Error()))
-	case sum.name() != id:
+	case blob.ID(sum.Sum(nil)) != id:
 		p.found.add(packFinding(PackDamaged, id, "the bytes of the pack do not hash to its name: it was changed on its storage"))
 	}
 	p.header(ctx, id, size, entries)
@@ -82,7 +57,7 @@ func (p *packProof) once(ctx context.Context, id blob.ID, size int64, entries []
 
 // blobs reads the ranges in which blobs lie, as far as they lie back to back
 // within the pack, and returns how far it came. Blobs beyond are tried alone.
-func (p *packProof) blobs(ctx context.Context, id blob.ID, size int64, entries []pack.Entry, sum packSum) (end int64, err error) {
+func (p *packProof) blobs(ctx context.Context, id blob.ID, size int64, entries []pack.Entry, sum hash.Hash) (end int64, err error) {
 	straight := len(entries)
 	for i, e := range entries {
 		if int64(e.Offset) != end || end+int64(e.Length) > size {
@@ -104,15 +79,11 @@ func (p *packProof) blobs(ctx context.Context, id blob.ID, size int64, entries [
 	return end, nil
 }
 
-func (p *packProof) reads(ctx context.Context, id blob.ID, entries []pack.Entry, sum packSum) error {
+func (p *packProof) reads(ctx context.Context, id blob.ID, entries []pack.Entry, sum hash.Hash) error {
 	first, last := entries[0], entries[len(entries)-1]
 	sealed, err := p.load(ctx, id, int64(first.Offset), int64(last.Offset)+int64(last.Length))
 	if err != nil {
 		return err
-	}
-	if s, ok := sum.(twinSum); ok {
-		p.readPairs(id, sealed, entries, s.Stream)
-		return nil
 	}
 	if _, err := sum.Write(sealed); err != nil {
 		return err
@@ -174,7 +145,7 @@ func (p *packProof) alone(ctx context.Context, id blob.ID, size int64, e pack.En
 }
 
 // rest reads what follows the blobs, for the hash.
-func (p *packProof) rest(ctx context.Context, id blob.ID, from, size int64, sum packSum) error {
+func (p *packProof) rest(ctx context.Context, id blob.ID, from, size int64, sum hash.Hash) error {
 	for from < size {
 		to := min(size, from+maxRange)
 		sealed, err := p.load(ctx, id, from, to)
