@@ -73,7 +73,7 @@ type Care struct {
 	Damaged  int       `json:"damaged,omitempty"` // packs that are damaged or missing and could not be healed
 	Healed   int       `json:"healed,omitempty"`  // packs that were healed from a second copy
 	Lost     []Note    `json:"lost,omitempty"`    // which files of which points are lost, a sentence each
-	LostTo   time.Time `json:"lost_to,omitzero"` // the newest point of which something is lost
+	LostTo   time.Time `json:"lost_to,omitzero"`  // the newest point of which something is lost
 	LockedTo time.Time `json:"locked_to,omitzero"`
 	Left     []Note    `json:"left,omitempty"` // what waits for the next time, and why
 }
