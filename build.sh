@@ -93,15 +93,15 @@ tests() {
   local log=dist/test.log status=0
   say "tests"
   go test -v -timeout 15m "${@:-./...}" >"$log" 2>&1 || status=$?
-  grep -E '^(ok|FAIL|---|panic:|\?)' "$log" | grep -vE '^--- (PASS|SKIP)|no test files' || true
+  grep -aE '^(ok|FAIL|---|panic:|\?)' "$log" | grep -avE '^--- (PASS|SKIP)|no test files' || true
   if [ "$status" != 0 ]; then
     say "what failed (the whole log is $log)"
-    awk '/^=== (RUN|CONT|PAUSE|NAME)/{next} {b[NR%80]=$0} /--- FAIL|^panic:|^FAIL/{for(i=NR-79;i<=NR;i++)if(i>0&&(i%80 in b))print b[i%80]; split("",b)}' "$log" | grep -v -- '--- PASS' || true
+    awk '/^=== (RUN|CONT|PAUSE|NAME)/{next} {b[NR%80]=$0} /--- FAIL|^panic:|^FAIL/{for(i=NR-79;i<=NR;i++)if(i>0&&(i%80 in b))print b[i%80]; split("",b)}' "$log" | grep -av -- '--- PASS' || true
   fi
-  say "skipped: $(grep -cE -- '--- SKIP' "$log" || true)"
+  say "skipped: $(grep -acE -- '--- SKIP' "$log" || true)"
   awk '/^=== (RUN|NAME|CONT)/{test=$3; next} /--- SKIP/{sub(/ *--- SKIP: /,""); print "  " $1 ": " why[$1]; next}
     /^ +[^ ]+\.go:[0-9]+: /{sub(/^ */,""); why[test]=$0}' "$log"
-  say "passed: $(grep -cE -- '--- PASS' "$log" || true)"
+  say "passed: $(grep -acE -- '--- PASS' "$log" || true)"
   return "$status"
 }
 
@@ -184,8 +184,8 @@ proof() {
   local log="dist/campaign/$1.log" package="$2" pattern="$3" status=0
   shift 3
   env "$@" go test -v -count=1 -timeout 48h -run "$pattern" "$package" >"$log" 2>&1 || status=$?
-  grep -oE 'figures: .*' "$log" | cut -d' ' -f2- || true
-  grep -E -B1 -- '--- SKIP' "$log" || true
+  grep -a -oE 'figures: .*' "$log" | cut -d' ' -f2- || true
+  grep -a -E -B1 -- '--- SKIP' "$log" || true
   [ "$status" = 0 ] || tail -n 40 "$log"
   return "$status"
 }

@@ -102,6 +102,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("EMRVAULT_DATA", filepath.Join(env.WorkDir, "home", "box")) // never the box of this machine
 			env.Setenv("EMRVAULT_LANG", "en")
 			env.Setenv("EMRVAULT_PASSWORD", "geheim")
 			env.Setenv("YEAR", time.Now().Format("2006"))

@@ -88,7 +88,7 @@ func (s *Storage) List(ctx context.Context, kind storage.Kind, fn func(storage.I
 	err := s.try(ctx, call{operation: "list", document: string(kind)}, func(ctx context.Context) error {
 		err := s.Storage.List(ctx, kind, func(info storage.Info) error {
 			var id [idBytes]byte
-			if !storage.IsID(info.Name.ID) {
+			if info.Name.ID != "" && !storage.IsID(info.Name.ID) { // the config has none
 				return fmt.Errorf("list %s: %q is no id: %w", kind, info.Name.ID, backup.ErrDamaged)
 			}
 			if _, err := hex.Decode(id[:], []byte(info.Name.ID)); err != nil {
