@@ -90,6 +90,9 @@ func Run(ctx context.Context, repo *repository.Repository, sn *snapshot.Snapshot
 	r := &run{repo: repo, sn: sn, opts: opts, chosen: chosen, result: &Result{}}
 	r.suit()
 	err = r.all(lock.Context())
+	if full(err) {
+		err = fmt.Errorf("%w: %w", backup.ErrStorageFull, err)
+	}
 	if unlockErr := lock.Unlock(); unlockErr != nil {
 		opts.Progress.Problem("lock", unlockErr)
 	}

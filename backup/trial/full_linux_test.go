@@ -61,6 +61,7 @@ func moved(t *testing.T, h *history, left int) *clinic {
 	dir, grow := small(t, kib)
 	st, err := local.Open(dir)
 	must(t, err)
+	must(t, os.Mkdir(filepath.Join(dir, string(storage.Snapshot)), 0o700)) // an empty list, not a lost one
 	for _, kind := range everyKind() {
 		for _, name := range names(t, h.st, kind) {
 			data, err := h.st.Load(t.Context(), name, nil, 0, -1)
