@@ -16,12 +16,12 @@ func TestCacheDir(t *testing.T) {
 		want      string
 	}{
 		{"told", map[string]string{"EMRVAULT_CACHE_DIR": "/c", "HOME": "/h"}, "/c"},
-		{"told from here", map[string]string{"EMRVAULT_CACHE_DIR": "c"}, "/work/c"},
+		{"told from here", map[string]string{"EMRVAULT_CACHE_DIR": "c"}, "/here/c"},
 		{"the platform's", map[string]string{"XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/x/emrvault"},
 		{"a relative one does not count", map[string]string{"XDG_CACHE_HOME": "x", "HOME": "/h"}, "/h/.cache/emrvault"},
 		{"nowhere", nil, ""},
 	} {
-		env := &Env{Dir: "/work", Getenv: func(name string) string { return tt.variables[name] }}
+		env := &Env{Dir: "/here", Getenv: func(name string) string { return tt.variables[name] }}
 		if got := filepath.ToSlash(env.cacheDir()); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
